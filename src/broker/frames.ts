@@ -7,7 +7,7 @@ type Kind = (typeof kinds)[keyof typeof kinds]
 
 /** One byte for the kind, and the length of the content as four bytes, big-endian. */
 const headerSize = 5
-/** The longest message, in bytes; a longer one is not from fleet. */
+/** The maximum length of a message, in bytes. A longer one cannot be from fleet. */
 const maxMessageBytes = 1 << 24
 
 /**
@@ -18,7 +18,7 @@ const maxCopiedBytes = 8192
 
 const nothing = Buffer.alloc(0)
 
-/** How long the other side may take to close the connection after all data was sent, in milliseconds. */
+/** How long the other side may take to close the connection after all data has been sent, in milliseconds. */
 const closeTimeoutMs = 5_000
 
 /** Handles received frames. */
@@ -30,9 +30,9 @@ export interface Listener {
   readonly errors?: (chunk: Buffer) => void
   /** The data has ended. */
   readonly end?: () => void
-  /** The connection was closed; while paused, received data may still be unread. */
+  /** The connection was closed. If the connection is paused, received data may still be unread. */
   readonly closed?: (() => void) | undefined
-  /** The connection was closed, and all received data was passed on. */
+  /** The connection was closed, and all received data has been passed on. */
   readonly drained?: () => void
 }
 
@@ -107,10 +107,7 @@ export class Wire {
     return headerSize
   }
 
-  /**
-   * Passes on content: data as far as it was received, a message when it is complete. Returns the number of bytes
-   * used.
-   */
+  /** Passes on content: data as it arrives, a message once it is complete. Returns the number of bytes used. */
   #readContent(rest: Buffer): number {
     const size = Math.min(this.#left, rest.length)
     const isMessage = this.#kind === kinds.message || this.#kind === kinds.trace
@@ -150,7 +147,7 @@ export class Wire {
   }
 
   /**
-   * Sends data; `done` is called when it was written to the socket. Returns false if the caller should wait for
+   * Sends data; `done` is called when it has been written to the socket. Returns false if the caller should wait for
    * `onceDrained`.
    */
   bytes(chunk: Buffer, done?: () => void): boolean {
@@ -175,13 +172,14 @@ export class Wire {
   }
 
   /**
-   * Sends the remaining data and ends the connection. The other side must close it, or data that it has not read
-   * could be lost.
+   * Sends the remaining data and ends this side of the connection. The other side must close the connection: closing it
+   * from this side could lose data that the other side has not read yet.
    */
   close(): void {
     this.#listener = { closed: this.#listener.closed }
     this.resume()
-    // Sent data can be read after the end; until then the other side may take as long as its reader needs.
+    // The timeout starts only after all data has been sent, so a slow reader may take as long as it needs. Data that
+    // has been sent can still be read after the connection has ended.
     this.#socket.end(() => {
       const timer = setTimeout(() => this.#socket.destroy(), closeTimeoutMs).unref()
       this.#socket.once('close', () => clearTimeout(timer))

@@ -94,7 +94,7 @@ export interface TtyInfo {
   readonly rows?: number
 }
 
-/** A command line of fleet to run in the broker, which has connections open and all code loaded. */
+/** A fleet command line to run in the broker, which already has open connections and has loaded all code. */
 export interface HostedCommand {
   readonly argv: readonly string[]
   readonly cwd: string
@@ -114,10 +114,10 @@ export interface DisconnectInfo {
   readonly message: string
 }
 
-/** A command line of fleet that runs in the broker. */
+/** A fleet command line that runs in the broker. */
 export interface HostedRun extends RunningCommand {
   readonly disconnectInfo: DisconnectInfo
-  /** Passes the requests to the client process to `take`, both earlier and later requests. */
+  /** Calls `take` with each request to the client process, including requests made before this call. */
   onStdinRequest(take: (want: StdinRequest) => void): void
   /** Stops the command, because the client process has exited. */
   abandon(): void
@@ -125,18 +125,18 @@ export interface HostedRun extends RunningCommand {
 
 /** The target of a forwarded connection: a TCP port of a host, or of a container on it. */
 export interface ForwardTarget {
-  /** The name, ID or Compose service of the container. Absent: the host itself. */
+  /** The name, ID or Compose service of the container. If absent, the target is the host itself. */
   readonly container?: string | undefined
-  /** The address of the host that the port is published on (default: localhost). */
+  /** The address to connect to, as seen from the host (default: localhost). Not used for containers. */
   readonly address?: string | undefined
   readonly port: number
 }
 
 /** A port or socket of this computer that is forwarded. */
 export interface PortForward {
-  /** The local address on which connections are accepted. For port 0, the system chooses a port. */
+  /** The local address on which connections are accepted. If the port is 0, the system chooses one. */
   readonly listen: SocketAddress
-  /** Whether another port may be used if this port is in use, or only root may open it. */
+  /** Whether another port may be used if this port is in use or if only root may open it. */
   readonly orAnyPort?: boolean
   readonly target: ForwardTarget
 }
@@ -180,7 +180,7 @@ export type Hello = Request & {
   readonly trace?: TraceRequest | undefined
 }
 
-/** An error that is sent to the other process. */
+/** An error as it is sent to the other process. */
 export interface SentError {
   readonly kind?: UserError['kind']
   readonly code?: string | undefined
@@ -248,6 +248,6 @@ export interface SocketStatus {
   readonly path: string
   /** Whether a docker context uses it. */
   readonly context: boolean
-  /** The IDs of the processes for which it is served. */
+  /** The IDs of the processes for which the socket is served. */
   readonly holders: readonly number[]
 }

@@ -4,11 +4,11 @@ import { longestSocketPath } from '../os/socket-folder.ts'
 import type { Environment } from '../os/environment.ts'
 
 /**
- * Every warm command loads this file first, so it does not import node:crypto and node:fs/promises, which take
- * milliseconds to load.
+ * Every command that uses a running broker loads this file first, so it does not import node:crypto or
+ * node:fs/promises, which take milliseconds to load.
  */
 
-/** The longest name of a socket, in bytes. */
+/** The maximum length of a socket's file name, in bytes. */
 const maxNameLength = 40
 
 const digest = (content: string): string =>

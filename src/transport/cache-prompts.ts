@@ -1,8 +1,8 @@
 import type { Prompt } from './ssh/connect.ts'
 
 /**
- * Creates a prompt that shares answers between connections, such as the passphrase of a key for many hosts. A shared
- * question that was not answered is not asked again.
+ * Creates a prompt that shares answers between connections, such as the passphrase of a key that many hosts accept. A
+ * shared question that was not answered is not asked again.
  */
 export function cachePrompts(prompt: Prompt): Prompt {
   const answers = new Map<string, Promise<string>>()

@@ -1,18 +1,17 @@
-/** The permission to open one session. */
+/** Permission to open one session. */
 export interface SessionSlot {
-  /** Returns the permission after the session has ended. */
+  /** Gives the permission back after the session has ended. */
   give(): void
   /**
-   * Reports that the server refused the session, and returns the permission. If other sessions are open, they are
-   * assumed to be the reason: the limit is lowered, and the result is true, which means that the caller should try
-   * again.
+   * Reports that the server refused the session, and gives the permission back. If other sessions are open, they are
+   * assumed to be the reason: the limit is lowered, and the function returns true to tell the caller to try again.
    */
   refuse(): boolean
 }
 
 /**
- * Creates a function that waits for permission to open a session, so that at most `limit` sessions are open. First
- * come, first served. Aborting the signal ends the wait.
+ * Creates a function that waits for permission to open a session, so that at most `limit` sessions are open. Callers
+ * are served in the order in which they called. Aborting the signal ends the wait.
  */
 export function createSessionSlots(limit: number): (signal?: AbortSignal) => Promise<SessionSlot> {
   let held = 0

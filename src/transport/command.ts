@@ -12,8 +12,9 @@ export const shellLine = (command: CommandLine): string =>
 const notLiteral = /[\n\r!]/
 
 /**
- * Formats a command for any login shell: sh, csh or fish. csh does not allow line breaks in quotes and replaces "!"
- * there. A command with these characters is encoded; an sh decodes it and then replaces itself with the program.
+ * Formats a command for any login shell: sh, csh or fish. csh does not allow line breaks in quotes and expands "!"
+ * there. A command with these characters is encoded; an sh process decodes it and then replaces itself with the
+ * program.
  */
 export function loginShellLine(command: CommandLine): string {
   const line = shellLine(command)
@@ -33,8 +34,8 @@ export function exitCodeOf(status: ExitStatus): number {
   return 128 + (number ?? 0)
 }
 
-/** Resolves when the reader of a stream has read all data; immediately if there is no reader. */
+/** Resolves when the reader of a stream has read all data, or immediately if there is no reader. */
 export async function outputDelivered(stream: Readable): Promise<void> {
   if (stream.readableFlowing === null) return
-  await finished(stream).catch(() => {}) // the reader may have closed it
+  await finished(stream).catch(() => {}) // the reader may have closed the stream
 }

@@ -12,14 +12,14 @@ import type { Transport } from './transport.ts'
 /** The SSH client of a connection. */
 export interface ClientChoice {
   readonly client: SshClient
-  /** Why fleet's own client is not used, for a sentence: "the key … is on a security key". */
+  /** Why fleet's own client is not used, as part of a sentence: "the key … is on a security key". */
   readonly why?: string | undefined
 }
 
 const readIfThere = (file: string): Promise<string> =>
   readFile(file, 'utf8').catch(ignored('ssh', 'read a key file', ''))
 
-/** Whether the private key of a file is on a security key (FIDO), which only OpenSSH can use without an agent. */
+/** Whether the private key in a file is on a security key (FIDO), which only OpenSSH can use without an agent. */
 async function isOnSecurityKey(file: string): Promise<boolean> {
   const text = await readIfThere(file)
   if (text.startsWith('sk-')) return true
@@ -30,15 +30,15 @@ async function isOnSecurityKey(file: string): Promise<boolean> {
   )
 }
 
-/** The default key files of ssh(1): those of security keys, and others. */
+/** The default key files of ssh(1): first those for security keys, then the others. */
 const [usualSecurityKeys, usualKeys] = [
   ['id_ed25519_sk', 'id_ecdsa_sk'],
   ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_dsa', 'id_xmss'],
 ]
 
 /**
- * Finds the first key file of a security key among the configured key files: `files`, and `IdentityFile` in `answer`. A
- * default key file of a security key counts only if there is no other key.
+ * Finds the first key file for a security key among the configured key files: `files`, and `IdentityFile` in `answer`.
+ * A default key file for a security key is considered only if there is no other key.
  */
 async function findSecurityKey(
   files: readonly string[],
@@ -88,7 +88,7 @@ export async function chooseClient(
   return why === undefined ? { client: 'builtin' } : { client: 'openssh', why }
 }
 
-/** Connects and logs in with the client of {@link chooseClient}. Throws as `connectSsh` does. */
+/** Connects and logs in with the client that {@link chooseClient} selects. Throws as `connectSsh` does. */
 export async function connectHost(given: SshTarget, options: SshOptions): Promise<Transport> {
   const alias = await readAlias(given, options.env)
   const target = alias === undefined ? given : { ...given, alias }

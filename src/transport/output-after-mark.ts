@@ -5,10 +5,13 @@ import { UserError } from '../errors.ts'
 /** How much a login shell may print before the program starts, in bytes. */
 const maxGreetingBytes = 1 << 20
 
-/** A random mark, which no login shell prints. Shell scripts get it as `$0`. */
+/** Returns a random mark that no login shell prints. Shell scripts receive it as `$0`. */
 export const newMark = (): string => `fleet-${randomUUID()}`
 
-/** Shell: prints the mark. Output before it comes from the login shell, output after it from the program. */
+/**
+ * A shell command that prints the mark. Output before the mark comes from the login shell, output after it from the
+ * program.
+ */
 export const printMark = `printf '%s\\n' "$0"`
 
 /** Removes the output of the login shell before the mark. Fails if that output is too long. */
@@ -53,7 +56,7 @@ const greetingTooLong = (): UserError =>
     hint: 'check the shell startup files on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
   })
 
-/** Returns the output after the mark. It is empty if there is no mark, which means that the program did not start. */
+/** Returns the output after the mark. It is empty if there is no mark; in that case, the program did not start. */
 export function afterMark(output: Readable, mark: string): AfterMark {
   const rest = new AfterMark(mark)
   rest.on('error', () => {}) // reported to the reader, if there is one

@@ -15,13 +15,13 @@ export interface CommandResult {
 interface RunOptions extends ExecOptions {
   /** Standard input (default: empty). */
   readonly input?: string | Buffer
-  /** How long the command may print nothing, in milliseconds (default: no limit). */
+  /** How long the command may go without printing anything, in milliseconds (default: no limit). */
   readonly idleTimeoutMs?: number
 }
 
-/** The longest accepted output of a command, in bytes. */
+/** The maximum length of a command's output, in bytes. */
 const maxOutputBytes = 1 << 24
-/** How many bytes of an error output are kept by default. */
+/** How many bytes of standard error are kept by default. */
 const maxErrorBytes = 1 << 16
 
 /**
@@ -46,8 +46,8 @@ export async function readBeginning(
 }
 
 /**
- * Runs a command without a terminal, and collects its output. Rejects with kind `failed` when it prints too much, and
- * `unreachable` when it prints nothing for `idleTimeoutMs`.
+ * Runs a command without a terminal, and collects its output. Rejects with kind `failed` if the command prints too
+ * much, and `unreachable` if it prints nothing for `idleTimeoutMs`.
  */
 export async function run(
   transport: Transport,
@@ -86,7 +86,7 @@ export async function run(
       readBeginning(running.stderr, { limit: maxOutputBytes, onData }),
       running.exit,
     ])
-    ended.catch(ignored('ssh', 'read the output of a command')) // a command that ignores the signal is abandoned
+    ended.catch(ignored('ssh', 'read the output of a command')) // a command that does not end on an abort is abandoned
     const [stdout, stderr, status] = await Promise.race([ended, rejectOnAbort(ending.signal)])
     if (running.stdout instanceof AfterMark && !isStarted() && 'code' in status) {
       throw await notStarted(status.code, `${running.stdout.greeting}\n${stderr}`)
@@ -103,7 +103,7 @@ const tooMuch = (): UserError =>
 const idleError = (ms: number): UserError =>
   new UserError('unreachable', `a command on the host produced no output for ${ms / 1000} s`)
 
-/** The error for a program that printed nothing, not even its mark: the login shell has not started it. */
+/** Creates the error for a program that has printed nothing, not even its mark: the login shell has not started it. */
 const shellHangs = (ms: number): UserError =>
   new UserError('unreachable', `the login shell did not run a command within ${ms / 1000} s`, {
     hint: 'check the shell startup files on the host (such as ~/.bashrc); if the home directory is on a file server, check that the server responds',

@@ -11,8 +11,8 @@ const tooLate = (): UserError =>
   })
 
 /**
- * Starts a program whose output fleet parses: output of the login shell's startup files is removed. Rejects when
- * the program does not start in time, and when `signal` aborts.
+ * Starts a program whose output fleet parses: the output of the login shell's startup files is removed. Rejects if the
+ * program does not start in time, and when `signal` is aborted.
  */
 export async function startProgram(
   transport: Transport,

@@ -12,7 +12,7 @@ export interface TerminalSize {
 export interface ExecOptions {
   /** Run the command on a terminal of this size and type (`TERM`). */
   readonly terminal?: TerminalSize & { readonly type: string }
-  /** Aborting terminates the command (TERM) and rejects `exit` with the reason of the signal. */
+  /** Aborting terminates the command (with `TERM`) and rejects `exit` with the abort signal's reason. */
   readonly signal?: AbortSignal
   /** Let the command use the SSH agent of this login, as `ssh -A` does. */
   readonly forwardAgent?: boolean
@@ -27,8 +27,8 @@ export interface RunningCommand {
   readonly stdout: Readable
   readonly stderr: Readable
   /**
-   * Resolves when the command has ended and all its output was read; rejects when the connection is lost or the
-   * signal aborts. A command blocks while its output is not read: read it, or destroy the stream.
+   * Resolves when the command has ended and all its output has been read. Rejects when the connection is lost or the
+   * abort signal fires. A command blocks if its output is not read: read the output, or destroy the stream.
    */
   readonly exit: Promise<ExitStatus>
   /** Changes the size of the command's terminal. */
@@ -57,18 +57,21 @@ export interface ProcessRef {
 /** A Unix socket of this computer that forwards to an engine. */
 export interface EngineSocket {
   readonly path: string
-  /** Rejects when the host is lost while the socket is in use; never resolves. */
+  /** Rejects when the connection to the host is lost while the socket is in use; never resolves. */
   readonly lost: Promise<never>
 }
 
 /** Connections that the broker keeps between commands. */
 interface Relay {
   /**
-   * Opens a connection to the engine that listens on `path` of the host, by the method that worked before. Calls
+   * Opens a connection to the engine that listens on `path` on the host, by the method that worked before. Calls
    * `otherwise` if the broker is no longer available.
    */
   dialEngine(path: string, otherwise: (transport: Transport) => Promise<Duplex>): Promise<Duplex>
-  /** Serves a local Unix socket, called `file`, that forwards to the engine, until it is disposed. */
+  /**
+   * Serves a local Unix socket named `file` that forwards to the engine. The socket exists until the result is disposed
+   * of.
+   */
   serveEngine(path: string, file: string): Promise<EngineSocket & AsyncDisposable>
 }
 
@@ -79,11 +82,12 @@ interface Relay {
 export interface Transport extends AsyncDisposable {
   /** Starts a command. Resolves when it is running. */
   exec(command: CommandLine, options?: ExecOptions): Promise<RunningCommand>
-  /** Opens a connection to a socket from the host. Rejects with code `REFUSED` when the host cannot connect to it. */
+  /** Opens a connection to a socket from the host. Rejects with code `REFUSED` if the host cannot connect to it. */
   dial(socket: SocketAddress): Promise<Duplex>
   /**
-   * Makes the host listen on a socket, and passes each connection to `take`. The host "localhost" means the loopback addresses of
-   * the host, and "" all its addresses (RFC 4254 7.1). Rejects with code `REFUSED` when the host cannot or may not listen.
+   * Makes the host listen on a socket, and passes each connection to `take`. The address "localhost" means the host's
+   * loopback addresses, and "" means all its addresses (RFC 4254 7.1). Rejects with code `REFUSED` if the host cannot
+   * or may not listen.
    */
   listen(socket: SocketAddress, take: (connection: Duplex) => void): Promise<RemoteListener>
   /** Present if the broker keeps the connection. */

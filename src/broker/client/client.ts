@@ -48,8 +48,8 @@ export interface BrokerClient {
     direct: () => Promise<Transport>,
   ): Promise<Transport>
   /**
-   * Serves a local Unix socket, called `file`, that forwards to an engine. The socket exists until it is disposed of;
-   * with a process as `holder`, as long as the process runs; with `context`, until `forget` is called.
+   * Serves a local Unix socket named `engine.file` that forwards to an engine. The socket exists until the result is
+   * disposed of; if `holder` is a process, until that process exits; if it is `context`, until `forget` is called.
    */
   serveEngine(
     engine: ServedEngine,
@@ -57,14 +57,14 @@ export interface BrokerClient {
     holder?: ProcessRef | 'context',
   ): Promise<EngineSocket & AsyncDisposable>
   /**
-   * The connections and sockets of the broker; undefined if it is not running. `retired`: it belongs to another
-   * build of fleet, and exits when its current work is done.
+   * Resolves to the state of the broker: its connections, sockets and forwards. Resolves to undefined if the broker is
+   * not running, and to `retired` if it belongs to another build of fleet and exits when its current work is done.
    */
   status(): Promise<BrokerStatus | 'retired' | undefined>
   /**
-   * Forwards ports of this computer to a host, all or none, until they are stopped. Rejects as `connectSsh` does, with
-   * kind `failed` if a port cannot be opened, and with {@link BrokerUnavailable}. `host.path` is the path of the
-   * engine's socket on the host.
+   * Forwards ports of this computer to a host, either all of them or none, until they are stopped. Rejects as
+   * `connectSsh` does, with kind `failed` if a port cannot be opened, or with {@link BrokerUnavailable}. `host.path` is
+   * the path of the engine's socket on the host.
    */
   forward(
     host: Pick<ServedEngine, 'target' | 'env' | 'path'>,
@@ -73,18 +73,18 @@ export interface BrokerClient {
   ): Promise<readonly ForwardStatus[]>
   /** Lists the forwarded ports. A broker that died without being stopped is restarted and restores them. */
   forwards(): Promise<readonly ForwardStatus[]>
-  /** Stops the forwards with these local ends. */
+  /** Stops the forwards that listen on these local addresses. */
   stopForwards(locals: readonly string[]): Promise<void>
   /** Stops serving the engine sockets with these names for docker contexts. */
   forget(files: readonly string[]): Promise<void>
   /**
-   * Stops the broker and everything that runs through it. Resolves to its last status, or to `killed` if it did
-   * not respond; otherwise as `status` does.
+   * Stops the broker and everything that runs through it. Resolves as `status` does, with the broker's last state, or
+   * to `killed` if the broker did not respond and was killed.
    */
   stop(): Promise<BrokerStatus | 'retired' | 'killed' | undefined>
 }
 
-/** How many times a busy broker that does not respond is asked before the command connects directly. */
+/** How many times a request is sent to a busy broker that does not respond before the command connects directly. */
 const maxWaits = 6
 /**
  * How many times a broker that exited or belongs to another build is replaced before the command connects
@@ -92,7 +92,9 @@ const maxWaits = 6
  */
 const maxStarts = 3
 
-/** The error of a command whose broker stopped; without `machine`, it used several machines. */
+/**
+ * Creates the error for a command whose broker stopped. `machine` is undefined if the command used several machines.
+ */
 export const brokerEnded = (machine: string | undefined): UserError =>
   new UserError(
     'unreachable',
@@ -103,21 +105,19 @@ export const brokerEnded = (machine: string | undefined): UserError =>
     },
   )
 
-/** The login data of a request. */
+/** Returns the login data for a request. */
 const loginOf = (env: Login['env'], target: BrokerTarget, { prompt }: SshOptions): Login => ({
   env: loginEnvironment(env, target),
   canPrompt: prompt !== undefined,
 })
 
-/**
- * Creates a client of this user's broker. The broker is looked up at the first use, and started if it is not running.
- */
+/** Creates a client of this user's broker. The broker is looked up on first use, and started if it is not running. */
 export function openBrokerClient(location: BrokerLocation): BrokerClient {
   const identity = { protocol: protocolVersion, build: location.build }
   let starting: Promise<Socket> | undefined
   let unavailable: BrokerUnavailable | undefined
 
-  /** Connects to the broker. All callers wait for the same start if it is not running. */
+  /** Connects to the broker, and starts it if it is not running. Concurrent callers wait for the same start. */
   async function connectOrStart(): Promise<Socket> {
     const running = await findBroker(location.folder)
     if (running) return running
@@ -157,7 +157,9 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
     return undefined
   }
 
-  /** Sends a request, and resolves to the broker's answer when the request was carried out. Rejects as `open` does. */
+  /**
+   * Sends a request, and resolves to the broker's answer when the request has been carried out. Rejects as `open` does.
+   */
   async function ask(request: Request, options: SshOptions, machine: string): Promise<unknown> {
     let answer: unknown
     const wire = await open(request, options, machine, (opened) => (answer = opened))
@@ -166,8 +168,8 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
   }
 
   /**
-   * Sends a request and waits until it was carried out. Rejects with `BrokerUnavailable` if nothing was done
-   * because there is no broker.
+   * Sends a request and waits until it has been carried out. Rejects with `BrokerUnavailable` if nothing was done
+   * because no broker is available.
    */
   async function open(
     request: Request,
@@ -185,7 +187,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
         return wire
       } catch (error) {
         if (!(error instanceof BrokerGone)) throw error
-        // The command may have been started, and must not run twice.
+        // The command may already have started, and must not run twice.
         if (request.open === 'exec') throw brokerEnded(machine)
       }
     }
@@ -193,8 +195,8 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
   }
 
   /**
-   * Sends a request with `send` to the running broker, if any. `hint` returns the hint of the error for a broker that
-   * does not respond.
+   * Sends a request with `send` to the running broker, if any. `hint` returns the hint for the error that is thrown if
+   * the broker does not respond.
    */
   async function query<Else>(
     send: (socket: Socket) => Promise<Wire | Else>,

@@ -6,7 +6,7 @@ import { isPrivate, brokerSocket } from '../runtime-dir.ts'
 /** No broker is available, so the command connects directly. Never shown to the user. */
 export class BrokerUnavailable extends Error {}
 
-/** Throws {@link BrokerUnavailable} for a directory that is not {@link isPrivate}. */
+/** Throws {@link BrokerUnavailable} if a directory is not private (see {@link isPrivate}). */
 export function checkFolder(folder: string): void {
   if (!isPrivate(folder)) throw new BrokerUnavailable(`${folder} is accessible to other users`)
 }

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import { inputWindow } from '../protocol.ts'
 import type { Wire } from '../frames.ts'
 
-/** How many bytes may wait for a slow reader; with less, bulk transfers stall. */
+/** The number of bytes that may be buffered for a slow reader. With a smaller buffer, bulk transfers stall. */
 export const bufferSize = 1 << 20
 
 /**

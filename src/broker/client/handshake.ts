@@ -6,7 +6,10 @@ import { trace, traceRequest } from '../../os/trace.ts'
 import { deserializeError } from '../serialize-error.ts'
 import { Wire } from '../frames.ts'
 
-/** How long the broker may take to accept a request, in milliseconds. It does so before any other work. */
+/**
+ * How long the broker may take to accept a request, in milliseconds. The broker accepts a request before it does any
+ * other work.
+ */
 const acceptTimeoutMs = 8_000
 
 /** The broker is running but does not respond. Never shown to the user. */
@@ -42,7 +45,7 @@ export function sendHello(socket: Socket, hello: Hello): Promise<Wire | 'retired
 /** The broker stopped before it answered a request. Never shown to the user. */
 export class BrokerGone extends Error {}
 
-/** Waits until a request was carried out, and forwards the broker's prompts to the user. */
+/** Waits until a request has been carried out, and forwards the broker's prompts to the user. */
 export function waitUntilOpened(
   wire: Wire,
   { signal, prompt }: Pick<SshOptions, 'signal' | 'prompt'>,

@@ -35,7 +35,7 @@ function openRemoteOutputs(wire: Wire) {
   return { stdout, stderr, bytes: push(stdout), errors: push(stderr) }
 }
 
-/** Represents a command that runs in the broker like one that runs over a direct connection. */
+/** Wraps a command that runs in the broker so that it behaves like one that runs over a direct connection. */
 export function joinCommand(
   wire: Wire,
   signal: AbortSignal | undefined,

@@ -5,7 +5,7 @@ import type { Wire } from '../frames.ts'
 
 type Done = (error?: Error | null) => void
 
-/** A stream to a socket on a host that the broker has opened. */
+/** A stream, opened by the broker, to a socket on a host. */
 export class RemoteConnection extends SocketStream {
   readonly #wire: Wire
   #hasEnded = false

@@ -2,7 +2,7 @@ import type { RemoteListener } from '../../transport/transport.ts'
 import type { ServerMessage } from '../protocol.ts'
 import type { Wire } from '../frames.ts'
 
-/** Waits until the host listens; then calls `announce` with the ID of each connection that it accepts. */
+/** Waits until the host is listening, then calls `announce` with the ID of each connection that the host accepts. */
 export function joinListener(
   wire: Wire,
   announce: (connection: string) => void,

@@ -12,18 +12,18 @@ import { Wire } from '../frames.ts'
 /** How long the broker may take to accept a command, in milliseconds; a slower broker saves no time. */
 const acceptTimeoutMs = 2_000
 
-/** A command line of fleet that runs in the broker. */
+/** A fleet command line that runs in the broker. */
 export interface AcceptedRun {
   /** Paused until a listener is set. */
   readonly wire: Wire
-  /** The exit code and message of this process if the broker stops. */
+  /** The exit code of this process and the message that it prints if the broker stops. */
   readonly disconnectInfo: DisconnectInfo
 }
 
 /**
- * Asks the broker of `folder` to run a command line of fleet. Resolves to undefined, with nothing printed or
- * done, if the broker is not running, belongs to another build, or declines the command. The process then runs
- * the command itself.
+ * Asks the broker of `folder` to run a fleet command line. Resolves to undefined, with nothing printed or done, if the
+ * broker is not running, belongs to another build, or declines the command. In these cases, this process runs the
+ * command itself.
  */
 export function requestRun(
   folder: string,

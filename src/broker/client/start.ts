@@ -14,7 +14,7 @@ import { poll } from '../../os/retry.ts'
 export interface BrokerLocation {
   /** See {@link brokerFolder}. */
   readonly folder: string
-  /** The built program, which also runs as the broker. */
+  /** The path of the built program, which also runs as the broker. */
   readonly program: string
   /** Identifies the build of the program: a broker of another build is replaced. */
   readonly build: string
@@ -38,7 +38,7 @@ async function acquireStartLock(lock: string): Promise<boolean> {
       ({ mtimeMs }) => mtimeMs,
       () => Date.now(),
     )
-    if (Date.now() - since > startTimeoutMs) await rm(lock, { force: true }) // its process has died
+    if (Date.now() - since > startTimeoutMs) await rm(lock, { force: true }) // the process that created it has died
     return false
   }
 }
@@ -82,7 +82,7 @@ async function waitForBroker(location: BrokerLocation): Promise<Socket> {
   let hasLock = false
   const check = async (): Promise<Socket | undefined> => {
     hasLock ||= await acquireStartLock(lock)
-    const connected = await findBroker(folder) // after the lock: another process may have started it
+    const connected = await findBroker(folder) // after locking, as another process may have started it
     if (connected !== undefined) return connected
     if (started?.hasEnded()) doesNotStart()
     if (!hasLock || started !== undefined) return undefined

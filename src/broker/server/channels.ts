@@ -13,10 +13,10 @@ function passOn(stream: Readable, wire: Wire, send: (chunk: Buffer) => boolean):
   })
 }
 
-/** Connects a stream from a host with the client, until either closes. */
+/** Connects a stream from a host to the client until either side closes. */
 export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
   wire.send({ opened: true })
-  connection.allowHalfOpen = true // the client ends its side
+  connection.allowHalfOpen = true // the client ends its side itself
   passOn(connection, wire, (chunk) => wire.bytes(chunk))
   return new Promise((resolve) => {
     let failure: unknown
@@ -40,14 +40,14 @@ export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
   })
 }
 
-/** Connects a command line of fleet that runs in the broker with the client process, until it ends. */
+/** Connects a fleet command line that runs in the broker to the client process until the command ends. */
 export function serveHosted(wire: Wire, running: HostedRun): Promise<void> {
   const served = serveCommand(wire, running, () => running.abandon(), running.disconnectInfo)
   running.onStdinRequest((want) => wire.send({ want }))
   return served
 }
 
-/** Connects a command on a host with the client, until it ends. */
+/** Connects a command on a host to the client until the command ends. */
 export async function serveCommand(
   wire: Wire,
   running: RunningCommand,

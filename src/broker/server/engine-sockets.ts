@@ -24,7 +24,7 @@ export interface SocketsOptions {
   readonly serve: (path: string, dial: () => Promise<Duplex>) => Promise<AsyncDisposable>
   readonly dial: (engine: ServedEngine) => Promise<Duplex>
   readonly isAlive: (holder: ProcessRef) => Promise<boolean>
-  /** Called when a connection or a socket was closed. */
+  /** Called when a connection or a socket has been closed. */
   readonly onClosed: () => void
 }
 
@@ -32,10 +32,11 @@ export interface SocketsOptions {
 export interface Sockets extends AsyncDisposable {
   /**
    * Serves a socket until the returned function is called and there are no other holders. `onBroken` is called with the
-   * error when a connection breaks because the host is lost, before the client of the connection notices.
+   * error when a connection breaks because the connection to the host was lost, before the client of the connection
+   * notices.
    */
   hold(engine: ServedEngine, onBroken: (error: Error) => void): Promise<() => void>
-  /** Serves a socket as long as a process runs or a docker context uses it. The next broker continues to serve it. */
+  /** Serves a socket while a process runs or a docker context uses it. The next broker continues to serve it. */
   keep(engine: ServedEngine, holder: ProcessRef | 'context'): Promise<void>
   /** Removes docker contexts as holders of these sockets. */
   forget(files: readonly string[]): Promise<void>
@@ -57,21 +58,21 @@ interface RecordedSocket extends ServedEngine {
 interface Entry {
   engine: ServedEngine
   readonly served: Promise<AsyncDisposable>
-  /** Called when a connection breaks. */
+  /** Functions to call when a connection breaks. */
   readonly users: Set<(error: Error) => void>
   context: boolean
   holders: readonly ProcessRef[]
   failure: { readonly error: unknown; readonly at: number } | undefined
 }
 
-/** How often the broker checks whether the holders still run, in milliseconds. */
+/** How often the broker checks whether the holders are still running, in milliseconds. */
 const holderCheckMs = 20_000
 /**
- * How long a slow failure is repeated without another attempt, in milliseconds: programs often retry several
- * times.
+ * How long, after a slow failure, new connections fail with the same error without another attempt, in milliseconds:
+ * programs often retry several times.
  */
 const failureCacheMs = 2_000
-/** A failure within this time, in milliseconds, including waits, is not remembered. */
+/** A failure that occurs within this time, in milliseconds and including waits, is not remembered. */
 const quickFailureMs = 3_000
 
 /** The variables that are recorded on disk. A proxy program that the next broker starts gets no other variables. */
@@ -81,7 +82,7 @@ const stored = /^(?:SSH_AUTH_SOCK|HOME|PATH|SHELL|USER|LOGNAME|LANG|LC_\w+|TMPDI
 export const storedEnvironment = (env: Login['env']): Login['env'] =>
   Object.fromEntries(Object.entries(env).filter(([name]) => stored.test(name)))
 
-/** Serves engine sockets, and records in `folder` the sockets that outlive the commands which requested them. */
+/** Serves engine sockets, and records in `folder` the sockets that outlive the commands that requested them. */
 export function openSockets(options: SocketsOptions): Sockets {
   const { folder, serve, dial, isAlive, onClosed } = options
   const recordFile = join(folder, 'sockets.json')
@@ -102,7 +103,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     try {
       const connection = await dial(entry.engine)
       connection.once('close', onClose).once('error', (error) => {
-        if (!(error instanceof UserError) || error.kind !== 'unreachable') return // an error of this connection only
+        if (!(error instanceof UserError) || error.kind !== 'unreachable') return // affects only this connection
         for (const onBroken of entry.users) onBroken(error)
       })
       return connection
@@ -114,7 +115,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     }
   }
 
-  /** Serves a socket. A later request for the same name replaces how its engine is reached. */
+  /** Serves a socket. A later request for the same file name replaces the engine that the socket forwards to. */
   async function serveOne(engine: ServedEngine): Promise<Entry> {
     const known = entries.get(engine.file)
     if (known) {

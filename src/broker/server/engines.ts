@@ -3,7 +3,10 @@ import type { Transport } from '../../transport/transport.ts'
 import { type Hosts, identityOf } from './shared-connections.ts'
 import type { ServedEngine } from './engine-sockets.ts'
 
-/** An engine at a socket path of a host; `host` identifies the host and login. */
+/**
+ * An engine that listens on a socket of a host. `path` is the path of the socket; `host` identifies the host and the
+ * login.
+ */
 interface Engine {
   readonly path: string
   readonly machine: string
@@ -13,7 +16,7 @@ interface Engine {
 /** Connects to engines. */
 export interface Engines {
   dial(transport: Transport, engine: Engine): Promise<Duplex>
-  /** Whether a connection takes one of the few sessions that an SSH server allows. */
+  /** Whether a connection to the engine takes up one of the few sessions that an SSH server allows. */
   needsSession(engine: Engine): boolean
 }
 
@@ -25,7 +28,7 @@ export const engineOf = ({ target, env, path }: Served): Engine => ({
   host: identityOf(target, env),
 })
 
-/** Connects to an engine for a program that cannot be prompted. */
+/** Connects to an engine on behalf of an external program, for which the user cannot be prompted. */
 export async function dialServed(hosts: Hosts, engines: Engines, served: Served): Promise<Duplex> {
   const engine = engineOf(served)
   const caller = { env: served.env, prompt: undefined }

@@ -18,7 +18,7 @@ export interface ListeningPort extends AsyncDisposable {
   readonly port?: number | undefined
   /** The number of open connections. */
   connections(): number
-  /** Accepts no more connections. */
+  /** Stops accepting connections. */
   close(): Promise<void>
 }
 
@@ -39,26 +39,26 @@ export interface ForwardsOptions {
   readonly use: (
     host: ForwardHost,
   ) => Promise<{ readonly transport: Transport; readonly release: () => void }>
-  /** Called when a connection or a forward was closed. */
+  /** Called when a connection or a forward has been closed. */
   readonly onClosed: () => void
 }
 
 /** The forwards of a broker. */
 export interface Forwards extends AsyncDisposable {
   /**
-   * Forwards ports, all or none, until they are stopped; the next broker continues to forward them. `hold` keeps the
-   * connection to the host open. Throws kind `failed` if a port cannot be opened.
+   * Forwards ports, either all of them or none, until they are stopped; the next broker continues to forward them.
+   * `hold` keeps the connection to the host open. Throws kind `failed` if a port cannot be opened.
    */
   start(
     host: ForwardHost,
     forwards: readonly PortForward[],
     hold: () => Promise<() => void>,
   ): Promise<readonly ForwardStatus[]>
-  /** Stops the forwards with these local ends. */
+  /** Stops the forwards that listen on these local addresses. */
   stop(locals: readonly string[]): Promise<void>
   /** Restores the forwards that an earlier broker recorded. */
   restore(): Promise<void>
-  /** Accepts no more connections, and leaves the recorded forwards to the next broker. */
+  /** Stops accepting connections, and leaves the recorded forwards to the next broker. */
   drain(): Promise<void>
   status(): ForwardStatus[]
   /** The number of open connections. */
@@ -73,7 +73,7 @@ interface RecordedForward extends ForwardHost {
 
 interface Entry {
   host: ForwardHost
-  /** The local address; instead of port 0, it has the port that the system chose. */
+  /** The local address. If port 0 was requested, it contains the port that the system chose. */
   listen: SocketAddress
   readonly target: ForwardTarget
   dial: DialTarget
@@ -82,7 +82,7 @@ interface Entry {
   error: ForwardStatus['error']
 }
 
-/** How often to retry opening a port, in milliseconds. */
+/** The interval between attempts to open a port, in milliseconds. */
 const retryMs = 2_000
 
 /** Formats a local address, which identifies a forward. */
@@ -107,8 +107,8 @@ const sameTarget = (a: ForwardTarget, b: ForwardTarget): boolean =>
   a.container === b.container && a.address === b.address && a.port === b.port
 
 /**
- * Whether two targets are the same machine: another inventory may have a machine with the same name. A host whose
- * address has changed keeps its host keys.
+ * Whether two targets are the same machine. The name alone does not identify a machine, since another inventory may
+ * contain the same name. If the address has changed, the host keys still identify the host.
  */
 const sameHost = (a: BrokerTarget, b: BrokerTarget): boolean =>
   a.machine === b.machine &&

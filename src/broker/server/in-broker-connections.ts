@@ -8,7 +8,10 @@ import { ignored } from '../../os/trace.ts'
 export interface InBrokerConnections {
   /** Whether a connection to a host is open. */
   has(target: BrokerTarget, env: Login['env']): boolean
-  /** Resolves to the open connection to a host. If it was closed since, connects again without prompts. */
+  /**
+   * Resolves to the open connection to a host. If it has been closed in the meantime, connects again without prompting
+   * the user.
+   */
   use(target: BrokerTarget, env: Login['env']): Promise<Transport>
 }
 

@@ -12,13 +12,13 @@ const pidFile = (folder: string): string => join(folder, 'broker.json')
 const killTimeoutMs = 2_000
 const pollMs = 10
 
-/** Records the process of the broker, for the case that it stops responding. */
+/** Records the process of the broker, in case it stops responding. */
 export async function writePidFile(folder: string, self: ProcessRef): Promise<void> {
   const options = { mode: 0o600, isDurable: false }
   await replaceFile(pidFile(folder), JSON.stringify(self), options)
 }
 
-/** The hint for a broker that cannot be stopped from here. */
+/** Returns the hint for a broker that cannot be stopped from here. */
 export async function stopHint(folder: string): Promise<string> {
   try {
     const { pid } = JSON.parse(await readFile(pidFile(folder), 'utf8')) as ProcessRef
@@ -33,28 +33,28 @@ export async function stopHint(folder: string): Promise<string> {
 export interface ProcessActivity extends ProcessRef {
   /** The state letter of ps(1): R is running or ready to run, T is stopped by a signal. */
   readonly state: string
-  /** The processor time it has used, in milliseconds. */
+  /** The processor time that the process has used, in milliseconds. */
   readonly processorMs: number
 }
 
-/** Finds a process by its ID; undefined if it does not exist. */
+/** Finds a process by its ID. Resolves to undefined if no such process exists. */
 export type FindProcess = (pid: number) => Promise<ProcessActivity | undefined>
 
-/** How long a sleeping process may use no processor time before it counts as hanging, in milliseconds. */
+/** How long a sleeping process may go without using processor time before it is considered hung, in milliseconds. */
 const idleMs = 3_000
 /**
- * The processor time that a broker may use before it accepts a request, in milliseconds; its work is split into
- * small steps.
+ * The processor time that a broker may use before it accepts a request, in milliseconds. A broker that works properly
+ * uses far less, since its work is split into small steps.
  */
 const maxBusyMs = 20_000
 
 /** The state of a broker that did not respond. */
 export type Verdict =
-  /** It hung and was killed, or another one has replaced it. */
+  /** The broker hung and was killed, or another broker has replaced it. */
   | 'gone'
-  /** It is busy or waits for a processor, and will respond. */
+  /** The broker is busy or waiting for a processor, and will respond. */
   | 'works'
-  /** Its process is unknown, or this user may not kill it. */
+  /** The broker's process is unknown, or this user may not kill it. */
   | 'unknown'
 
 /**
@@ -68,11 +68,11 @@ export function openHangCheck(
 ): () => Promise<Verdict> {
   let first: ProcessActivity | undefined
 
-  /** Whether the process makes progress. One that is stopped by a signal or in an endless loop does not. */
+  /** Whether the process makes progress. A process that was stopped by a signal or is in an endless loop does not. */
   async function makesProgress(owner: ProcessRef): Promise<boolean> {
     const check = async (): Promise<boolean | undefined> => {
       const now = await find(owner.pid)
-      if (now === undefined || now.since !== owner.since) return true // it has ended; the next request shows it
+      if (now === undefined || now.since !== owner.since) return true // it has ended, as the next request will show
       first ??= now
       if (now.state === 'T' || now.processorMs - first.processorMs > maxBusyMs) return false
       if (now.state === 'R' || now.processorMs > first.processorMs) return true
@@ -94,7 +94,7 @@ export function openHangCheck(
       const { mtimeMs } = await stat(pidFile(folder))
       if (mtimeMs > askedAt) return 'gone'
       const owner = JSON.parse(await readFile(pidFile(folder), 'utf8')) as ProcessRef
-      // With a shared home directory, the file may be about a process of another computer or container.
+      // With a shared home directory, the file may describe a process on another computer or in another container.
       if (owner.pid === process.pid || owner.since === undefined) return 'unknown'
       if ((await find(owner.pid))?.since !== owner.since) return 'unknown'
       return (await makesProgress(owner)) ? 'works' : await kill(owner)

@@ -38,7 +38,7 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   readonly build: string
   /** Connects to engines. */
   readonly engines: Engines
-  /** Runs a command line of fleet. Rejects if the client process should run it instead. */
+  /** Runs a fleet command line. Rejects if the client process should run it instead. */
   readonly runCommand: (
     command: HostedCommand,
     connections: InBrokerConnections,
@@ -55,7 +55,7 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
       dialEngine: () => Promise<Duplex>,
     ) => DialTarget
   }
-  /** The process of the broker, which may be killed if it hangs. */
+  /** The broker's process, which may be killed if it hangs. */
   readonly self?: ProcessRef | undefined
   /** How long an unused connection is kept, in milliseconds (default: 10 minutes). */
   readonly idleMs?: number
@@ -67,9 +67,9 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
 export interface BrokerServer {
   /** Resolves when the broker has stopped. */
   readonly ended: Promise<void>
-  /** Stops listening, and stops when all current work has ended. */
+  /** Stops listening, and stops the broker when all current work has ended. */
   drain(): void
-  /** Stops now, with all current work. */
+  /** Stops the broker and all current work immediately. */
   stop(): Promise<void>
 }
 
@@ -77,7 +77,7 @@ type On<Open extends Request['open']> = Extract<Request, { readonly open: Open }
 
 const minute = 60_000
 
-/** The connection of one client: its request and the answers. */
+/** A client's connection, through which the broker prompts the user and notices when the client has disconnected. */
 class Session {
   readonly #wire: Wire
   #answered: ((answer: string) => void) | undefined
@@ -88,7 +88,7 @@ class Session {
     this.#wire = wire
   }
 
-  /** Waits for answers of the user, and for the end of the connection. */
+  /** Starts to receive the user's answers and to watch for the end of the connection. */
   listen(): void {
     this.#wire.listen({
       message: (message: ClientMessage) => 'answer' in message && this.#answered?.(message.answer),
@@ -126,9 +126,9 @@ async function traced(wire: Wire, { open, trace: asked }: Hello, work: () => Pro
 }
 
 /**
- * Starts the broker: it keeps connections to hosts, which the commands of this user share. Access is controlled by the
- * socket's directory, which only this user can enter, because Node.js cannot determine which user has connected to a
- * socket.
+ * Starts the broker, which keeps connections to hosts open so that all commands of this user share them. Access is
+ * controlled by the socket's directory, which only this user can enter, because Node.js cannot determine which user has
+ * connected to a socket.
  */
 export async function startBrokerServer(options: BrokerOptions): Promise<BrokerServer> {
   const {
@@ -155,7 +155,7 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     onClosed: exitWhenIdle,
   })
 
-  /** Connects to an engine for a program that is not fleet and cannot be prompted. */
+  /** Connects to an engine on behalf of an external program, for which the user cannot be prompted. */
   function dialFor(served: Pick<ServedEngine, 'target' | 'env' | 'path'>): Promise<Duplex> {
     return dialServed(hosts, engines, served)
   }

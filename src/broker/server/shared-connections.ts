@@ -14,7 +14,7 @@ import { pause } from '../../os/retry.ts'
 /** The command that needs a connection. */
 interface Caller {
   readonly env: Login['env']
-  /** Prompts the user at the command's terminal; absent without one. */
+  /** Prompts the user at the command's terminal; undefined if the command has no terminal. */
   readonly prompt: Prompt | undefined
 }
 
@@ -42,21 +42,21 @@ export interface HostsOptions {
   readonly connect: (target: SshTarget, options: SshOptions) => Promise<Transport>
   /** How long an unused connection is kept, in milliseconds. */
   readonly idleMs: number
-  /** Called when a connection was closed. */
+  /** Called when a connection has been closed. */
   readonly onClosed: () => void
 }
 
-/** The sessions of one connection. sshd allows 10 by default (sshd_config(5), MaxSessions). */
+/** The maximum number of sessions on one connection. sshd allows 10 by default (sshd_config(5), MaxSessions). */
 const sessionsPerConnection = 8
 
-/** The pause before the next attempt after a number of consecutive failures, in milliseconds. */
+/** Returns the pause before the next attempt after the given number of consecutive failures, in milliseconds. */
 const retryDelayMs = (failures: number): number =>
   failures < 2 ? 0 : Math.min(100 * 2 ** (failures - 2), 2_000)
 
 /** An open connection. */
 interface Link {
   readonly transport: Transport
-  /** Closes it, and releases its jump host. */
+  /** Closes the connection, and releases its jump host. */
   readonly close: () => Promise<void>
 }
 
@@ -104,7 +104,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     }
   }
 
-  /** Makes a new connection the shared one of its host, unless another attempt has succeeded before. */
+  /** Makes a new connection the shared connection of its host, unless another attempt has already succeeded. */
   function share(host: Host, transport: Transport, ended: () => void): Transport {
     const close = async () => {
       await transport[Symbol.asyncDispose]()
@@ -125,8 +125,8 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   }
 
   /**
-   * Connects, and shares the attempt with other commands. Once the user is prompted, and may not answer, the other
-   * commands make their own attempts.
+   * Connects, and shares the attempt with other commands. Once the user is prompted, the other commands make their own
+   * attempts, since the user might not answer.
    */
   function attempt(host: Host, caller: Caller): Promise<Transport> {
     const { prompt } = caller
@@ -159,7 +159,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     if (host.attempt)
       trace('broker', `wait for another command that is connecting to ${host.target.machine}`)
     const sharedTransport = await host.attempt?.catch((error: unknown) => {
-      // The other command could not prompt, or its user did not answer; this one can still prompt.
+      // The other command could not prompt, or its user did not answer; this command can still prompt.
       const mightSucceedHere = error instanceof UserError && error.kind === 'credentials'
       if (!mightSucceedHere || caller.prompt === undefined) throw error
       return undefined
@@ -167,7 +167,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     return sharedTransport ?? linkOf(host) ?? (await attempt(host, caller))
   }
 
-  /** Removes one user of a connection, which is closed after a while without users. */
+  /** Removes one user of a connection. A connection without users is closed after a while. */
   function release(key: string, host: Host): void {
     host.uses -= 1
     if (host.uses > 0) return
@@ -178,7 +178,10 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     host.idle = setTimeout(closeIdle, idleMs).unref()
   }
 
-  /** Finds or creates the connection state at `key`, or the next one of the same host if that has no free session. */
+  /**
+   * Finds or creates the connection state at `key`. If `forSession` is set and that connection has no free session,
+   * uses the next connection to the same host.
+   */
   function find(key: string, target: BrokerTarget, forSession: boolean): [string, Host] {
     const host = hosts.get(key) ?? newHost(target)
     if (forSession && host.sessions >= sessionsPerConnection)

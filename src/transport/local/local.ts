@@ -24,7 +24,7 @@ interface Started {
   readonly resize: (size: TerminalSize) => void
 }
 
-/** Starts a command like sshd: with the user's login shell, in a new process group. */
+/** Starts a command as sshd does: with the user's login shell, in a new process group. */
 async function start(line: string, { terminal }: ExecOptions, env: Environment): Promise<Started> {
   const shell = userInfo().shell ?? '/bin/sh'
   if (terminal === undefined) {
@@ -103,7 +103,7 @@ async function serve(address: ListenOptions, take: Take): Promise<Server> {
 const portOf = (server: Server | undefined): number | undefined =>
   (server?.address() as AddressInfo | null | undefined)?.port
 
-/** How many ports chosen by the system are tried, if the port on 127.0.0.1 is in use on ::1. */
+/** How many ports chosen by the system to try if a port that is free on 127.0.0.1 is in use on ::1. */
 const portTries = 5
 
 /** Listens on 127.0.0.1 and, if IPv6 is available, on the same port of ::1. */

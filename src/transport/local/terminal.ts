@@ -19,7 +19,7 @@ const prelude = (line: string, shell: string, { rows, columns }: TerminalSize): 
   ].join('; ')
 
 /**
- * Starts a command on a new terminal with script(1) of util-linux, since Node.js cannot create one without a
+ * Starts a command on a new terminal with script(1) of util-linux, since Node.js cannot create a terminal without a
  * native module. fleet's terminal cannot be used: the caller reads from it and writes to it.
  */
 export function spawnOnTerminal(
@@ -34,7 +34,7 @@ export function spawnOnTerminal(
     detached: true,
   })
   const device = once(child.stdio[3] as Readable, 'data').then(([chunk]) => String(chunk).trim())
-  device.catch(() => {}) // it may exit before it prints the name
+  device.catch(() => {}) // the process may exit before it prints the name
   return {
     child,
     resize({ rows, columns }) {

@@ -24,8 +24,8 @@ import { findSsh } from './program.ts'
 import { remoteListening } from './remote-listener.ts'
 
 /**
- * Creates the connection of an ssh process that has logged in. ssh itself probes the host, and exits when it does not
- * answer.
+ * Creates the connection for an ssh process that has logged in. ssh itself probes the host, and exits if the host does
+ * not answer.
  */
 function connectionOf(master: Master, endpoint: SshTarget): Connection {
   const { client, stream } = master
@@ -42,7 +42,7 @@ function connectionOf(master: Master, endpoint: SshTarget): Connection {
     ...{ client, stream, endpoint },
     ...loss,
     flush() {},
-    settled: () => Promise.resolve(), // OpenSSH forwards no request that every host answers without effect
+    settled: () => Promise.resolve(), // OpenSSH does not forward a no-op request that every host answers
     async [Symbol.asyncDispose]() {
       close()
       await master[Symbol.asyncDispose]()
@@ -86,8 +86,8 @@ const agentOf = ({ agent }: SshTarget, env: SshOptions['env']): string | undefin
   (agent === undefined ? env['SSH_AUTH_SOCK'] : agent.socket) || undefined
 
 /**
- * Applies the user's SSH configuration to a target with an alias. To a target without one, adds the default keys in
- * $HOME: ssh would look for them in the account's home directory, and only if no other keys are given.
+ * Applies the user's SSH configuration to a target with an alias. For a target without an alias, adds the default keys
+ * in $HOME: ssh would look for them in the account's home directory, and only if no other keys are given.
  */
 async function prepare(target: SshTarget, env: SshOptions['env']): Promise<Prepared> {
   if (target.alias === undefined) {
@@ -116,7 +116,7 @@ const loginFailed = /Permission denied \(|No supported authentication methods|^s
 
 /**
  * Connects and logs in as `connectSsh` does, but with the `ssh` program of this computer and the user's ssh_config. The
- * host must present one of the pinned keys, or a certificate of a pinned authority. Throws the errors of `connectSsh`,
+ * host must present one of the pinned keys, or a certificate signed by a pinned authority. Throws as `connectSsh` does,
  * and kind `unsupported` if there is no usable `ssh` program.
  */
 export async function connectOpenSsh(given: SshTarget, options: SshOptions): Promise<Transport> {
@@ -130,7 +130,8 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
       { address: target.address, port: target.port, ...target.settings?.knownHosts },
       env,
     ),
-    // An inventory may come from other people: its names must not select commands of ssh_config (see usableAlias).
+    // An inventory may come from other people, so its names must not be able to select commands in ssh_config (see
+    // usableAlias).
     target.alias === undefined ? ['-F', 'none'] : configOptions(env),
   ])
   using deadline = startDeadline(connectTimeoutMs, caller)

@@ -37,7 +37,7 @@ async function removeAbandoned(base: string): Promise<void> {
 
 let cleaning: Promise<void> | undefined
 
-/** Creates a directory for the files of one connection, which only this user can access. */
+/** Creates a directory, accessible only to this user, for the files of one connection. */
 export async function createFolder(): Promise<string> {
   const base = baseFolder()
   await prepareSocketFolder(base)

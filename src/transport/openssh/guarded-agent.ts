@@ -13,7 +13,7 @@ import { listenAt } from '../sockets/unix-socket.ts'
  * the host use the agent at any time.
  */
 export interface GuardedAgent extends AsyncDisposable {
-  /** The path of the socket, for ssh's option ForwardAgent. */
+  /** The path of the socket, for ssh's ForwardAgent option. */
   readonly path: string
   /** Allows access to the agent until the returned function is called. */
   open(): () => void
@@ -50,7 +50,7 @@ export async function serveGuardedAgent(folder: string, socket: string): Promise
   }
 }
 
-/** Lets commands of a shared connection use the agent. ssh itself connects the host to the socket of `guardedAgent`. */
+/** Lets commands on a shared connection use the agent. ssh itself connects the host to the socket of `guardedAgent`. */
 export const agentBehind = (
   client: Client,
   machine: string,

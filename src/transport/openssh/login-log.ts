@@ -13,7 +13,7 @@ import type { LoginReport } from '../ssh/login/login-errors.ts'
 interface ShownKey {
   /** The type, such as `ssh-ed25519`. */
   readonly type: string
-  /** `SHA256:…` */
+  /** The fingerprint, as `SHA256:…`. */
   readonly fingerprint: string
 }
 
@@ -128,7 +128,7 @@ const unusable: readonly Step[] = [
   ],
 ]
 
-/** The first line of an error message of GSSAPI (RFC 2744, 3.9.1), whose second line is the reason. */
+/** The first line of a GSSAPI error message (RFC 2744, 3.9.1). Its second line is the reason. */
 const beginsReason = /^debug1: (?!Next authentication method)/
 
 /**
@@ -190,7 +190,7 @@ const closed =
 const notSsh =
   /banner line contains invalid characters|: invalid format|Bad packet length|Protocol major versions differ/
 
-/** Lines of ssh that report only that the connection has ended. */
+/** Lines of ssh's output that report only that the connection has ended. */
 const uninformative =
   /^(?:\w+_exchange_identification: |banner exchange: )?(?:read: )?Connection (?:to UNKNOWN|closed by|reset by|timed out during) |^Killed by signal/
 
@@ -201,7 +201,7 @@ export const lastWords = (words: readonly string[]): string | undefined =>
 /** Explains why an ssh process exited without logging in, as ssh2 would have reported it. */
 export function failureOf(log: LoginLog, seconds: number): Failure {
   const stage = log.stage()
-  // With a ProxyCommand, ssh does not say that the connection is established.
+  // With a ProxyCommand, ssh does not report that the connection has been established.
   const answered = stage === 'connecting' ? 'greeting' : stage
   const last = log.words.at(-1) ?? ''
   const why = lastWords(log.words) ?? 'ssh exited without an error message'

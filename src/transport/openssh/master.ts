@@ -22,9 +22,9 @@ import { poll } from '../../os/retry.ts'
 
 /** How long ssh may take to exit when it is asked to, in milliseconds. */
 const endMs = 2_000
-/** How long to wait for output of programs that ssh has started, after ssh has exited, in milliseconds. */
+/** How long to wait, after ssh has exited, for output from programs that ssh started, in milliseconds. */
 const lastWordsMs = 200
-/** How often to check whether ssh shares its connection yet, in milliseconds. */
+/** How often to check whether ssh is sharing its connection yet, in milliseconds. */
 const pollMs = 4
 
 /** Options for starting ssh. */
@@ -46,21 +46,21 @@ export interface MasterOptions {
  * An ssh process that has logged in and shares its connection. Disposing of it ends the process and removes its files.
  */
 export interface Master extends SharedConnection, AsyncDisposable {
-  /** The directory of its files. */
+  /** The directory that contains the files of the process. */
   readonly folder: string
   /** Resolves when the process has exited. */
   readonly ended: Promise<void>
-  /** The fingerprint of the key that the host accepted; undefined for other logins. */
+  /** The fingerprint of the key that the host accepted; undefined if the login did not use a key. */
   readonly acceptedKey: string | undefined
   readonly agent: GuardedAgent | undefined
   /** The last lines that the process printed, without progress messages. */
   readonly words: readonly string[]
 }
 
-/** Internal: ssh exited before it had logged in, or the signal aborted. */
+/** Internal: ssh exited before it had logged in, or the login was aborted. */
 export class MasterFailed extends Error {
   readonly log: LoginLog
-  /** The error of the connection that fleet opens for ssh (see {@link Relay}), if that is the reason. */
+  /** The error of the connection that fleet opens for ssh (see {@link Relay}), if that connection failed. */
   readonly relayFailure: unknown
   constructor(log: LoginLog, relayFailure: unknown, cause?: unknown) {
     super('ssh could not log in', { cause })
@@ -87,7 +87,7 @@ kill "$watcher"
 exit "$code"
 `
 
-/** Environment variables that are not passed to ssh and the programs that it starts. */
+/** Environment variables that are not passed to ssh or to the programs that it starts. */
 const withheld = new Set([
   ...['NODE_OPTIONS', 'SSH_ASKPASS', 'SSH_ASKPASS_REQUIRE', 'SSH_ASKPASS_PROMPT'],
   ...['LC_ALL', 'LANGUAGE'],
@@ -103,12 +103,12 @@ function environmentFor(
     ...own,
     PATH: pathOf(env),
     LC_MESSAGES: 'C', // fleet parses the messages
-    ...(isRelayed && { SHELL: '/bin/sh' }), // the command of the relay is quoted for this shell
+    ...(isRelayed && { SHELL: '/bin/sh' }), // the relay's command is quoted for this shell
     ...(questions && { DISPLAY: own['DISPLAY'] ?? ':', ...questions }), // ssh before 8.4 asks only if DISPLAY is set
   }
 }
 
-/** Waits until ssh shares its connection. Rejects if ssh exits first. */
+/** Waits until ssh is sharing its connection. Rejects if ssh exits first. */
 async function joinOnceShared(
   socket: string,
   log: LoginLog,
@@ -119,7 +119,7 @@ async function joinOnceShared(
     signal.throwIfAborted()
     if (hasEnded()) throw new Error('ssh has exited')
     if (!log.isLoggedIn()) return undefined
-    return joinConnection(socket).catch(() => undefined) // ssh does not listen yet
+    return joinConnection(socket).catch(() => undefined) // ssh is not listening yet
   }
   return poll(check, { signal, pauseMs: pollMs })
 }
@@ -153,19 +153,21 @@ function readLines(stream: Readable, take: (line: string) => void): void {
     .once('close', () => rest !== '' && take(rest))
 }
 
-/** Resolves when ssh has exited, its last output was read, and the programs that it started were sent SIGTERM. */
+/**
+ * Resolves when ssh has exited, its last output has been read, and the programs that it started have been sent SIGTERM.
+ */
 async function untilEnded(child: ChildProcess): Promise<void> {
   const closed = once(child, 'close').catch(() => {}) // ssh could not be started
   await Promise.race([closed, once(child, 'exit').catch(() => {})])
   if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
   await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
-  await immediate() // on a busy computer, the time can be up before available output was read
-  child.stderr?.destroy() // a background process of ProxyCommand may keep it open
+  await immediate() // on a busy computer, the time limit can expire before available output has been read
+  child.stderr?.destroy() // a background process of ProxyCommand may keep the stream open
 }
 
 /**
- * Returns the function with which fleet itself connects to the host for ssh: through a jump host, or with a program of
- * a driver. Returns undefined if ssh connects to the host.
+ * Returns the function with which fleet itself connects to the host on ssh's behalf: through a jump host, or with a
+ * driver's program. Returns undefined if ssh connects to the host itself.
  */
 function dialOf(
   { via, address: host, port, proxyCommand, alias }: SshTarget,
@@ -192,7 +194,7 @@ export async function startMaster(target: SshTarget, options: MasterOptions): Pr
     const open = dialOf(target, options.env)
     relay = open && (await serveRelay(folder, open))
     const questions = prompt && (await answerQuestions(folder, prompt))
-    // Before 8.2, ForwardAgent is only yes or no, and the host could use the agent at any time.
+    // Before OpenSSH 8.2, ForwardAgent can only be yes or no, and with yes, the host could use the agent at any time.
     const canForward = options.agent !== undefined && isSince(program, 8, 2)
     const agent = canForward ? await serveGuardedAgent(folder, options.agent) : undefined
     cleanups.push(async () => {

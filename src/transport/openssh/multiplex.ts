@@ -4,17 +4,20 @@ import ssh2, { type Client } from 'ssh2'
 import { skipHandshake } from '../ssh/ssh2-internals.ts'
 
 /*
- * OpenSSH's client shares its connection through a Unix socket (PROTOCOL.mux of OpenSSH). A client of that socket that
- * requests MUX_C_PROXY (section 5; since OpenSSH 7.4) speaks the SSH connection protocol (RFC 4254) from then on,
- * without encryption and padding, so that no process is needed for a command or a forwarded socket. ssh2 speaks that
- * protocol; this file replaces the handshake and the encryption below it.
+ * OpenSSH's client shares its connection through a Unix socket (PROTOCOL.mux of OpenSSH). A program that connects to
+ * that socket and requests MUX_C_PROXY (section 5; since OpenSSH 7.4) speaks the SSH connection protocol (RFC 4254) from
+ * then on, without encryption or padding, so no process is needed for each command or forwarded socket. ssh2 implements
+ * that protocol; this file replaces the handshake and the encryption below it.
  */
 
 const [hello, version] = [1, 4]
 const [proxyRequest, proxyAccepted] = [0x1000000f, 0x8000000f]
 const requestId = 0
 
-/** The longest packet that sshd sends: a channel's packets have at most 32 kB of data. */
+/**
+ * The maximum length of a packet, in bytes. sshd sends none that are longer: a channel's packets have at most 32 kB of
+ * data.
+ */
 const longestPacket = 1 << 18
 
 const numbers = (...values: readonly number[]): Buffer => {
@@ -28,7 +31,7 @@ const numbers = (...values: readonly number[]): Buffer => {
 class PacketReader {
   #rest: Buffer = Buffer.alloc(0)
 
-  /** Adds bytes and calls `take` for each packet that is complete. */
+  /** Adds bytes and calls `take` for each complete packet. */
   read(chunk: Buffer, take: (packet: Buffer) => void): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     let at = 0
@@ -70,7 +73,7 @@ async function requestProxy(socket: Socket): Promise<void> {
   await accepted
 }
 
-/** Makes ssh2 speak the connection protocol over a socket whose other end has logged in already. */
+/** Makes ssh2 speak the connection protocol over a socket whose other end has already logged in. */
 function speakOver(socket: Socket): Client {
   const client = new ssh2.Client()
   client.connect({
@@ -78,7 +81,7 @@ function speakOver(socket: Socket): Client {
     username: 'nobody', // not used, since the login is complete
     strictVendor: false,
     readyTimeout: 0,
-    keepaliveInterval: 0, // global requests are not passed through: the process that listens probes the host
+    keepaliveInterval: 0, // global requests are not passed through: the listening process probes the host
   })
   const reader = new PacketReader()
   skipHandshake(client, {
@@ -94,7 +97,7 @@ export interface SharedConnection {
   readonly stream: Socket
 }
 
-/** Joins the connection that is shared at `path`. Rejects if nothing listens there. */
+/** Joins the connection that is shared at `path`. Rejects if nothing is listening there. */
 export async function joinConnection(path: string): Promise<SharedConnection> {
   const stream = connect(path)
   try {

@@ -17,13 +17,15 @@ export interface MasterFiles {
   readonly socket: string
   /** The path of the known_hosts file with the pinned keys. */
   readonly knownHosts: string
-  /** The command with which ssh connects to the host; undefined if ssh connects directly or as ssh_config says. */
+  /**
+   * The command that ssh uses to connect to the host; undefined if ssh connects directly or as ssh_config specifies.
+   */
   readonly proxyCommand?: string | undefined
   /** The socket that is forwarded to the host as its SSH agent. */
   readonly agent?: string | undefined
 }
 
-/** Options that fleet always sets. They precede those of the user's ssh_config and therefore take effect. */
+/** Options that fleet always sets. They precede the options in the user's ssh_config and therefore take effect. */
 const fixed: readonly (readonly [keyword: string, value: string])[] = [
   ['ControlPersist', 'no'],
   ['StrictHostKeyChecking', 'yes'],
@@ -43,7 +45,7 @@ const fixed: readonly (readonly [keyword: string, value: string])[] = [
   ['TCPKeepAlive', 'yes'],
 ]
 
-/** Options that exist since a later release of OpenSSH. */
+/** Options that were introduced in later releases of OpenSSH, each with its first release. */
 const later: readonly (readonly [major: number, minor: number, keyword: string, value: string])[] =
   [
     [8, 5, 'KnownHostsCommand', 'none'],
@@ -54,7 +56,7 @@ const later: readonly (readonly [major: number, minor: number, keyword: string, 
 
 /**
  * Returns the arguments of the `ssh` process that logs in to a host and shares the connection. The alias selects the
- * settings of ssh_config; the address, port and user are those of the target.
+ * settings in ssh_config; the address, port and user come from the target.
  */
 export function masterArguments(
   target: SshTarget,
@@ -63,7 +65,7 @@ export function masterArguments(
     readonly program: SshProgram
     readonly canAsk: boolean
     readonly connectTimeoutMs: number
-    /** `-F` and its argument, if the user's ssh_config is not in its default location; else empty. */
+    /** `-F` and its argument, if the user's ssh_config is not in its default location; otherwise empty. */
     readonly configFile: readonly string[]
   },
 ): readonly string[] {

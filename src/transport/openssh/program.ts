@@ -21,7 +21,7 @@ const isBelow = (
   [wantedMajor, wantedMinor]: readonly [number, number],
 ) => major < wantedMajor || (major === wantedMajor && minor < wantedMinor)
 
-/** Whether the program is of this release or a later one. */
+/** Whether the program's version is the given release or a later one. */
 export const isSince = (program: SshProgram, major: number, minor: number): boolean =>
   !isBelow(program, [major, minor])
 
@@ -55,8 +55,8 @@ async function readVersion(env: Environment): Promise<SshProgram> {
 const found = new Map<string, Promise<SshProgram>>()
 
 /**
- * Finds OpenSSH's client. Throws kind `unsupported` if there is none, if it is too old, and on Windows, where it cannot share
- * a connection.
+ * Finds OpenSSH's client. Throws kind `unsupported` if it is not installed or too old, and on Windows, where it cannot
+ * share a connection.
  */
 export async function findSsh(env: Environment): Promise<SshProgram> {
   if (process.platform === 'win32') {

@@ -30,7 +30,10 @@ socket.on("data", (chunk) => (reply += chunk)).on("error", () => process.exit(1)
 socket.write(JSON.stringify(question) + "\\n")
 `
 
-/** Asks the user a question of ssh. Resolves to undefined for no answer, which ssh takes for a no. */
+/**
+ * Asks the user a question from ssh. Resolves to undefined if the user does not answer; ssh then treats the answer as
+ * no.
+ */
 async function answer(
   { text: asked, kind }: Asked,
   times: Map<string, number>,
@@ -51,8 +54,8 @@ async function answer(
 }
 
 /**
- * Converts a question of ssh to a question for the user. `count` is how many times it was asked before. A text from the
- * host is preceded by its login: `(user@host) TEXT`.
+ * Converts a question from ssh to a question for the user. `count` is how many times the question has been asked
+ * before. Text from the host is preceded by the login: `(user@host) TEXT`.
  */
 export function questionOf(text: string, count: number): Question {
   const ofHost = /^\(([^()\s]+@[^()]*?)\) ([^]*)$/.exec(text)
@@ -70,15 +73,15 @@ export function questionOf(text: string, count: number): Question {
   return { text: `${again}${text}`, secret: true, sharedAs: `${text} ${count}` }
 }
 
-/** A server that answers the questions of ssh. */
+/** A server that answers questions from ssh. */
 export interface Questions extends AsyncDisposable {
   /** Environment variables that make ssh ask this server. */
   readonly env: Readonly<Record<string, string>>
 }
 
 /**
- * Starts a server that answers the questions of ssh, which must be started with `env`. The server's files are in
- * `folder`.
+ * Starts a server that answers questions from ssh; ssh must be started with the server's `env`. The server's files are
+ * in `folder`.
  */
 export async function answerQuestions(folder: string, prompt: Prompt): Promise<Questions> {
   const times = new Map<string, number>()

@@ -5,9 +5,9 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import { listenAt } from '../sockets/unix-socket.ts'
 
 /**
- * The program of the ProxyCommand, as JavaScript. It copies data between a socket and its standard input and output
- * until the other end of the socket ends: ssh would wait for more data while the program runs. It contains no single
- * quotes, because it is quoted for the shell, and no percent signs, which ssh expands.
+ * The program of the ProxyCommand, as JavaScript. It copies data between a socket and its standard input and output,
+ * and exits when the other end of the socket ends, since ssh would wait for more data as long as the program runs. It
+ * contains no single quotes, because it is quoted for the shell, and no percent signs, which ssh expands.
  */
 const helper = `
 const socket = require("node:net").connect({ path: process.argv[1], allowHalfOpen: true })
@@ -19,7 +19,7 @@ socket.pipe(process.stdout).on("error", () => socket.destroy())
 
 /** A local socket through which ssh uses a connection that fleet opens. */
 export interface Relay extends AsyncDisposable {
-  /** The command that connects to the socket, for ssh's option ProxyCommand. It requires a POSIX shell. */
+  /** The command that connects to the socket, for ssh's ProxyCommand option. It requires a POSIX shell. */
   readonly proxyCommand: string
   /** Returns the error if fleet could not open the connection. */
   readonly failure: () => unknown

@@ -23,8 +23,8 @@ function listenSpec(socket: SocketAddress): string {
 }
 
 /**
- * Creates a function that makes the host listen, through the ssh process whose files are in `folder`. Rejects as
- * `Transport.listen` does.
+ * Creates a function that makes the host listen on a socket, through the ssh process whose files are in `folder`. The
+ * function rejects as `Transport.listen` does.
  */
 export function remoteListening(folder: string, env: Environment): Transport['listen'] {
   const request = (action: 'forward' | 'cancel', forward: string) =>

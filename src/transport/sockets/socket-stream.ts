@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream'
 
 /**
- * A stream that node:http can use like a socket. The socket methods that it calls have no effect, because the
- * underlying connection handles these aspects.
+ * A stream that node:http can use like a socket. The socket methods that node:http calls, such as `setTimeout`, have no
+ * effect, because the underlying connection has its own settings.
  */
 export abstract class SocketStream extends Duplex {
   constructor() {
@@ -31,14 +31,14 @@ export abstract class SocketStream extends Duplex {
   }
 }
 
-/** The error of a socket that the host does not connect to. */
+/** The error for a socket that the host cannot or may not connect to. */
 export interface RefusedError extends Error {
   readonly code: 'REFUSED'
 }
 
 /**
- * Creates the error of `Transport.dial` for a socket that cannot be opened on a reachable host; `why` is the
- * reason from the host.
+ * Creates the error that `Transport.dial` throws for a socket that cannot be opened on a reachable host; `why` is the
+ * reason given by the host.
  */
 export const refused = (why: string, cause?: unknown): RefusedError =>
   Object.assign(new Error(why, { cause }), { code: 'REFUSED' as const })
