@@ -41,7 +41,8 @@ export function openInBrokerConnections(hosts: Hosts, engines: Engines): InBroke
         relay: {
           dialEngine: (path) => dialServed(hosts, engines, { target, env, path }),
           async serveEngine() {
-            throw new Error('a command that runs in the broker cannot start a program') // the command falls back to its own process
+            // The command then runs in its own process instead.
+            throw new Error('a command that runs in the broker cannot start a program')
           },
         },
         lost: transport.lost,

@@ -5,8 +5,8 @@ import { skipHandshake } from '../ssh/ssh2-internals.ts'
 
 /*
  * OpenSSH's client shares its connection through a Unix socket (PROTOCOL.mux of OpenSSH). A program that connects to
- * that socket and requests MUX_C_PROXY (section 5; since OpenSSH 7.4) speaks the SSH connection protocol (RFC 4254) from
- * then on, without encryption or padding, so no process is needed for each command or forwarded socket. ssh2 implements
+ * that socket and requests MUX_C_PROXY (section 5; since OpenSSH 7.4) then speaks the SSH connection protocol (RFC 4254)
+ * over it, without encryption or padding, so no process is needed for each command or forwarded socket. ssh2 implements
  * that protocol; this file replaces the handshake and the encryption below it.
  */
 

@@ -7,15 +7,16 @@ import { setForwardedAgent } from './ssh2-internals.ts'
 /** The forwarding of the user's SSH agent to commands on a host. */
 export interface AgentForwarding {
   /**
-   * Allows the host to use the agent, until the returned function is called. Throws kind `credentials` when there is no agent.
+   * Allows the host to use the agent until the returned function is called. Throws kind `credentials` if there is no
+   * agent.
    */
   allow(): () => void
 }
 
 /**
  * Forwards the agent at `socket` over a connection that commands share. The host can use the agent only while a command
- * that requested it is running, although the protocol (draft RFCs) lets it open channels to the agent at any later
- * time.
+ * that requested it is running, although the protocol (draft RFCs) lets the host open channels to the agent at any
+ * later time.
  */
 export function createAgentForwarding(
   client: Client,

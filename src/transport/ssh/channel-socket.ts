@@ -23,7 +23,7 @@ export class ChannelSocket extends SocketStream {
         if (!this.push(chunk)) channel.pause()
       })
       .on('end', () => {
-        const lost = connection.ended() // a lost connection ends its channels, as a host does
+        const lost = connection.ended() // a channel ends when the host ends it, but also when the connection is lost
         if (lost) this.destroy(lost)
         else this.push(null)
       })
@@ -63,13 +63,13 @@ export class ChannelSocket extends SocketStream {
   }
 }
 
-/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 5.1): the server does not forward at all. */
+/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 5.1): the server does not allow forwarding at all. */
 const prohibited = 1
 
 /** How long a host may take to connect to a socket, in milliseconds. */
 const openTimeoutMs = 20_000
 
-/** Connects to a socket from the host. Rejects with code `REFUSED` when the host cannot or may not connect. */
+/** Connects to a socket from the host. Rejects with code `REFUSED` if the host cannot or may not connect. */
 export function openSocket(connection: Connection, address: SocketAddress): Promise<Duplex> {
   const { client } = connection
   return new Promise((resolve, reject) => {

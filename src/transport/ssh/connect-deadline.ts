@@ -2,17 +2,19 @@ import { ConnectTimeout } from './connection-errors.ts'
 
 /** The time limit for connecting. */
 export interface ConnectDeadline extends Disposable {
-  /** Aborted when the time is up, when the caller aborts, or by `stop`; the reason is the error to throw. */
+  /**
+   * Aborted when the time is up, when the caller aborts, or when `stop` is called. The reason is the error to throw.
+   */
   readonly signal: AbortSignal
   stop(reason: unknown): void
-  /** Restarts the timer, with another limit in milliseconds. */
+  /** Restarts the timer with a new limit, in milliseconds. */
   restart(ms: number): void
   /**
-   * Stops the timer while the user answers a question, and then restarts it. If the user gives no answer, aborts the
-   * signal.
+   * Stops the timer while the user answers a question, and then restarts it. If the user does not answer, aborts
+   * `signal`.
    */
   whileAsking<T>(question: () => Promise<T>): Promise<T>
-  /** Stops the timer during work that may wait for the user, such as a signature by an agent, and then restarts it. */
+  /** Stops the timer during work that may wait for the user, such as signing by an agent, and then restarts it. */
   readonly pauseDuring: <T>(work: () => Promise<T>) => Promise<T>
 }
 

@@ -6,17 +6,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError, codeOf } from '../../errors.ts'
 import type { SshSettings } from './config/settings.ts'
 
-/** The version of IP to connect over, and the local address to connect from. */
+/** The IP version to connect over, and the local address to connect from. */
 type Binding = Pick<SshSettings, 'family' | 'bind'>
 
-/** How long to wait for an address before the next one is tried in parallel, in milliseconds (RFC 8305 5). */
+/**
+ * How long to wait for a connection to one address before the next address is tried in parallel, in milliseconds (RFC
+ * 8305 5).
+ */
 const headStart = 250
 
-/** Errors of this computer's own network; the error of another address is more helpful. */
+/** Error codes that report a problem in this computer's own network. The error of another address is more helpful. */
 const vagueCodes = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
 
 /**
- * Returns the addresses of both families alternately, starting with the family that the system prefers (RFC 8305 4).
+ * Returns the addresses with the two families alternating, starting with the family that the system prefers (RFC 8305
+ * 4).
  */
 export function interleaveFamilies(
   found: readonly { readonly address: string; readonly family: number }[],
@@ -31,7 +35,7 @@ export function interleaveFamilies(
     .flatMap((one) => (one === undefined ? [] : [one.address]))
 }
 
-/** Settles as `work` does, but rejects immediately when the signal aborts. */
+/** Settles as `work` does, but rejects immediately when `signal` is aborted. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const settled = new AbortController()
   const aborted = once(signal, 'abort', { signal: settled.signal }).then(
@@ -48,7 +52,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 
 /**
  * Returns the local address to connect from; undefined if the system may choose. Throws kind `usage` if the interface
- * has no address of the family.
+ * has no address of the given family.
  */
 function localAddress(bind: Binding['bind'], family: number): string | undefined {
   if (bind === undefined) return undefined
@@ -91,8 +95,8 @@ function interfaceMissing(host: string, cause: unknown): Error | undefined {
 }
 
 /**
- * Connects to the first address of a host that answers. When an attempt has failed, or has not succeeded soon, the next
- * address is tried in parallel. Each attempt has the whole time.
+ * Connects to the address of a host that answers first. If an attempt has failed, or has not succeeded soon, the next
+ * address is tried in parallel. Each attempt may use the whole time limit.
  */
 export async function connectTcp(
   ...[host, port, signal, binding]: Parameters<typeof connectToFirst>

@@ -17,8 +17,8 @@ import type { Environment } from '../../os/environment.ts'
 import { pause } from '../../os/retry.ts'
 
 /**
- * Pauses between attempts that a busy sshd rejects (MaxStartups), in milliseconds. Each is shortened at random by up to
- * half.
+ * Pauses between attempts that a busy sshd rejects (MaxStartups), in milliseconds. Each pause is shortened by a random
+ * amount of up to half its length.
  */
 const retryWaits = [100, 200, 400, 800, 1_600, 3_200]
 
@@ -30,16 +30,13 @@ export interface Attempt {
   /** A proxy program, and its environment. */
   readonly proxy?: { readonly command: ProxyCommand; readonly env: Environment } | undefined
   readonly settings?: Pick<SshSettings, 'family' | 'bind'> | undefined
-  /** Creates the parameters of the handshake, once for every attempt. */
+  /** Creates the parameters of the handshake. Called once for each attempt. */
   readonly handshake: () => Omit<Handshake, 'signal'>
-  /**
-   * Returns the error for a handshake in which the host key or the login was rejected; undefined for failures of the
-   * network.
-   */
+  /** Returns the error if the host key or the login was rejected; undefined for network failures. */
   readonly judge: (error: unknown) => Error | undefined
   /** Whether to connect again immediately, because another attempt can continue where this attempt ended. */
   readonly canContinue?: (error: unknown) => boolean
-  /** The signal of the caller, whose reason is thrown unchanged. */
+  /** The caller's abort signal, whose reason is thrown unchanged. */
   readonly caller?: AbortSignal | undefined
 }
 
@@ -66,7 +63,7 @@ export async function openStream(
 }
 
 /**
- * Describes a failure. A proxy program that exited with code 0 and printed nothing means that the server closed the
+ * Describes a failure. If a proxy program has exited with code 0 and printed nothing, the server has closed the
  * connection.
  */
 export function failureOf(error: unknown, stream: Duplex | undefined): Failure {
@@ -89,12 +86,12 @@ export function failureOf(error: unknown, stream: Duplex | undefined): Failure {
 /** How to handle attempts that fail. */
 interface Judgement {
   readonly endpoint: Endpoint
-  /** Returns the error that ends the attempts; undefined for failures of the network. */
+  /** Returns the error that ends the attempts; undefined for network failures. */
   readonly judge: (error: unknown) => Error | undefined | Promise<Error | undefined>
   readonly failure: (error: unknown) => Failure
   /** Whether to try again immediately, because the next attempt may succeed. */
   readonly canContinue?: ((error: unknown) => boolean) | undefined
-  /** The signal of the caller, whose reason is thrown unchanged. */
+  /** The caller's abort signal, whose reason is thrown unchanged. */
   readonly caller?: AbortSignal | undefined
 }
 

@@ -41,23 +41,23 @@ export interface SshTarget {
   readonly user: string
   /** The only keys that the host may present, as `TYPE BASE64`. */
   readonly hostKeys: readonly string[]
-  /** Key files to try first, in order: the machine's own, then those of the configuration. */
+  /** Key files to try first, in order: the machine's own files, then the files from the configuration. */
   readonly identityFiles: readonly string[]
   /** The fingerprint (`SHA256:…`) of the key that is known to work, which an agent may hold. */
   readonly key?: string | undefined
   /** Certificate files, in addition to the `-cert.pub` files next to the key files. */
   readonly certificateFiles?: readonly string[] | undefined
-  /** The agent to use instead of that of SSH_AUTH_SOCK. Without `socket`, no agent is used. */
+  /** The agent to use instead of the agent of SSH_AUTH_SOCK. If `socket` is undefined, no agent is used. */
   readonly agent?: { readonly socket?: string | undefined } | undefined
   /** The client to use (default: fleet's own, if it can log in). */
   readonly client?: SshClient | undefined
-  /** The transport of the jump host, which is left open. */
+  /** The transport of the jump host. It is left open when the connection is closed. */
   readonly via?: Transport | undefined
   /** A proxy program to connect through instead of TCP. It never comes from machines.yaml. */
   readonly proxyCommand?: ProxyCommand | undefined
   /** The host in the user's SSH configuration, which is read when the connection is opened. */
   readonly alias?: SshAlias | undefined
-  /** The host in the user's SSH configuration whose settings were already applied. */
+  /** The host in the user's SSH configuration whose settings have already been applied. */
   readonly destination?: string | undefined
   /** Settings of the user's SSH configuration. */
   readonly settings?: SshSettings | undefined
@@ -76,8 +76,8 @@ export interface SshAlias {
 export interface SshOptions {
   readonly signal?: AbortSignal | undefined
   /**
-   * The time limit for all attempts together, in milliseconds, without the time that the user takes to answer prompts
-   * (default: `ConnectTimeout` of the SSH configuration, else 10 s, or 30 s with a proxy program).
+   * The time limit for all attempts together, in milliseconds, not counting the time that the user takes to answer
+   * prompts (default: `ConnectTimeout` of the SSH configuration; otherwise 10 s, or 30 s with a proxy program).
    */
   readonly connectTimeoutMs?: number | undefined
   /**
@@ -87,9 +87,9 @@ export interface SshOptions {
   readonly loginTimeoutMs?: number | undefined
   /** Prompts the user; absent if there is no user to prompt. */
   readonly prompt?: Prompt | undefined
-  /** Called with the fingerprint of the key that the host accepted. Not called for other logins. */
+  /** Called with the fingerprint of the key that the host accepted. Not called if the login did not use a key. */
   readonly onKeyLogin?: ((fingerprint: string) => void) | undefined
-  /** The environment, in which SSH_AUTH_SOCK and HOME are looked up. A proxy program gets all of it. */
+  /** The environment, in which SSH_AUTH_SOCK and HOME are looked up. A proxy program inherits all of it. */
   readonly env: Environment
 }
 
@@ -103,7 +103,10 @@ const sessionLimit = 8
 /** How long an SSH server may still count a session that has ended, in milliseconds. */
 const releaseMs = 5_000
 const defaultConnectTimeoutMs = 10_000
-/** Programs such as `aws ssm start-session` take several seconds to set up their tunnel. */
+/**
+ * The default time limit with a proxy program, in milliseconds: programs such as `aws ssm start-session` take several
+ * seconds to set up their tunnel.
+ */
 export const proxyConnectTimeoutMs = 30_000
 
 type Route = Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand' | 'settings'>
@@ -173,7 +176,8 @@ export function openTransport(connection: Connection, { agent, listen }: Abiliti
   return {
     exec,
     async dial(address) {
-      if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session after login')) // a host without sessions may still forward
+      // A host that allows no sessions may still allow forwarding.
+      if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session after login'))
       return await openSocket(connection, address)
     },
     listen,
@@ -226,7 +230,7 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
   }
   const judge = (error: unknown) => {
     if (error instanceof LoginRefused) {
-      // With a ticket, the openssh client would have been chosen.
+      // If there were a ticket, the openssh client would have been chosen.
       if (settings.kerberos === true) report.kerberos = noKerberosTicket
       return loginRejected(target, report)
     }
@@ -255,7 +259,7 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
 
 async function* noAttempts() {}
 
-/** The parameters of a handshake that ends when the host has presented its key. */
+/** Returns the parameters of a handshake that ends when the host has presented its key. */
 const showKey = () => ({
   user: '',
   pinned: [],
@@ -265,8 +269,8 @@ const showKey = () => ({
 const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : undefined)
 
 /**
- * Reads the key of a host, as `TYPE BASE64`; the Ed25519 key if the host has one. Sends no login data, and does not
- * verify the key.
+ * Reads the key of a host, as `TYPE BASE64`. Prefers the Ed25519 key if the host has one. Sends no login data, and does
+ * not verify the key.
  */
 export async function scanHostKey(
   given: Route & Pick<Partial<SshTarget>, 'user' | 'alias' | 'destination'>,

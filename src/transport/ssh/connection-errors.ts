@@ -6,7 +6,7 @@ import { ProxyCommandEnded, withOutput } from './proxy-command.ts'
 /** The stage that a connection had reached when it failed. */
 export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'
 
-/** A failed attempt to connect, with the error of the network or of ssh2. */
+/** A failed attempt to connect, with the error from the network or from ssh2. */
 export interface Failure {
   readonly stage: Stage
   readonly error: unknown
@@ -22,7 +22,7 @@ export interface Endpoint {
   readonly address: string
   readonly port: number
   readonly user: string
-  /** Its host in the user's SSH configuration, as `[user@]host[:port]`. */
+  /** The host's name in the user's SSH configuration, as `[user@]host[:port]`. */
   readonly destination?: string | undefined
   /** Whether the host is not in the inventory yet, so that hints cannot name commands for the machine. */
   readonly isNew?: boolean
@@ -36,12 +36,12 @@ export class ConnectTimeout extends Error {
 }
 
 /**
- * Internal: the server closed the connection without an error message of SSH. The message is the text that it sent
- * before.
+ * Internal: the server closed the connection without an SSH error message. The error's message is the text that the
+ * server had sent.
  */
 export class ClosedEarly extends Error {}
 
-/** Internal: the service on the port is not an SSH server. The message is the text that it sent. */
+/** Internal: the service on the port is not an SSH server. The error's message is the text that the service sent. */
 export class NotSsh extends Error {}
 
 /** Internal: the server does not stop sending text during the login. */
@@ -49,7 +49,7 @@ export class EndlessBanner extends Error {}
 
 /** Thrown for a host that cannot be reached. */
 export class ConnectError extends UserError {
-  /** The stage that the connection had reached, and the error of the network or of ssh2. */
+  /** The stage that the connection had reached, and the error from the network or from ssh2. */
   readonly failure: Failure
 
   constructor(
@@ -103,7 +103,8 @@ function verboseSsh({ destination, address, ...endpoint }: Endpoint): string {
 }
 
 /**
- * Quotes the text that a server sent instead of its version, in which sshd reports that it is overloaded (MaxStartups).
+ * Quotes the text that a server sent instead of its version. An overloaded sshd (MaxStartups) reports its state in that
+ * text.
  */
 function printedBy(error: unknown): string {
   const isQuote = error instanceof ClosedEarly || error instanceof NotSsh
@@ -120,7 +121,7 @@ export const isUnanswered = (error: unknown): boolean =>
 const isMissing = (error: unknown): error is ProxyCommandEnded =>
   error instanceof ProxyCommandEnded && 'missing' in error.ending
 
-/** Whether a proxy program failed for a reason that waiting does not change. */
+/** Whether a proxy program failed for a reason that does not go away by waiting. */
 export const isPermanent = (error: unknown): boolean =>
   error instanceof UserError && error.cause instanceof ProxyCommandEnded && error.cause.isPermanent
 
@@ -272,7 +273,7 @@ const rules: readonly Rule[] = [
   },
 ]
 
-/** Creates the error to show for a failed attempt. `passing`: whether to try again. */
+/** Creates the error to show for a failed attempt. `passing` tells whether to try again. */
 export function explainFailure(
   failure: Failure,
   endpoint: Endpoint,
@@ -299,7 +300,7 @@ export function explainFailure(
 const lossReason = (cause: unknown): string =>
   cause instanceof ProxyCommandEnded ? `: ${cause.message}` : ''
 
-/** The error for an established connection that was lost. */
+/** Creates the error for an established connection that was lost. */
 export const connectionLost = (
   { machine }: Pick<Endpoint, 'machine'>,
   cause?: unknown,

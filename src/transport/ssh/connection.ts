@@ -19,14 +19,15 @@ export interface Connection extends AsyncDisposable {
   readonly lost: Promise<never>
   /** Returns why the connection has ended; undefined while it is up. */
   readonly ended: () => Error | undefined
-  /** Sends a request without effect: to cancel a forwarding that does not exist (RFC 4254 7.1). */
+  /** Sends a request that has no effect: it cancels a forwarding that does not exist (RFC 4254 7.1). */
   readonly flush: () => void
-  /** Resolves when the host has processed everything that was sent before, or the connection has ended. */
+  /** Resolves when the host has processed everything that has been sent so far, or when the connection has ended. */
   readonly settled: () => Promise<void>
 }
 
 /**
- * The state of a connection. `end` marks it as ended, with a cause; after `close`, its end does not count as a loss.
+ * The state of a connection. `end` marks the connection as ended, with a cause. After a call of `close`, the end of the
+ * connection does not count as a loss.
  */
 interface Loss extends Pick<Connection, 'lost' | 'ended'> {
   readonly end: (cause?: unknown) => void
@@ -49,7 +50,7 @@ export function watchLoss(client: Client, endpoint: Endpoint, destroy: () => voi
     if (!isClosing) reject(ended)
     destroy()
   }
-  lost.catch(() => {}) // not every caller handles it
+  lost.catch(() => {}) // not every caller handles the rejection
   client.prependListener('error', end)
   return { lost, ended: () => ended, end, close: () => void (isClosing = true) }
 }

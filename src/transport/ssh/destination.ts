@@ -30,8 +30,8 @@ function splitPort(rest: string): readonly [host: string, port: string | undefin
 }
 
 /**
- * Parses `[ssh://][user@]host[:port]`. IPv6 addresses are in brackets, or without a port. Throws kind `usage` for other
- * texts. User and host cannot begin with `-`, so that they cannot be taken for an option.
+ * Parses `[ssh://][user@]host[:port]`. IPv6 addresses must be in brackets unless there is no port. Throws kind `usage`
+ * for any other text. Neither the user nor the host may begin with `-`, so that they cannot be mistaken for an option.
  */
 export function parseDestination(text: string): Destination {
   const plain = text.replace(/^ssh:\/\//, '').replace(/\/$/, '')

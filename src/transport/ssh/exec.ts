@@ -9,7 +9,8 @@ import { requestsOver } from './ssh2-internals.ts'
 import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from '../transport.ts'
 
 /**
- * How many bytes may wait for a slow reader or connection. Less would stall bulk transfers, which send 64 kB at a time.
+ * The number of bytes that may be buffered for a slow reader or connection. A smaller buffer would stall bulk
+ * transfers, which send 64 kB at a time.
  */
 const bufferSize = 1 << 20
 
@@ -23,7 +24,8 @@ interface Session {
 }
 
 /**
- * The channel of a session, whose events are handled from the start: a short command ends before a promise is awaited.
+ * The channel of a session, whose events are handled from the start: a short command can end before a promise is
+ * awaited.
  */
 interface OpenSession {
   readonly channel: ClientChannel
@@ -109,7 +111,7 @@ const noReactionError = ({ machine }: Connection['endpoint']): UserError =>
     },
   )
 
-/** Sends requests to the command of a channel, as long as the channel is open. */
+/** Sends requests to the command of a channel while the channel is open. */
 const requestsOf = (channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resize'> => ({
   kill(signal) {
     const open = requestsOver(channel)
@@ -139,7 +141,7 @@ function outputOf(
 /** Connections whose login shell is known to be csh. */
 const cshConnections = new WeakSet<Connection>()
 
-/** Starts a command. Rejects with {@link SessionRefused} when there are too many sessions. */
+/** Starts a command. Rejects with {@link SessionRefused} if there are too many sessions. */
 export async function startCommand(
   connection: Connection,
   command: CommandLine,
@@ -219,6 +221,6 @@ export async function startCommand(
   exit.catch(() => {}) // not every caller waits for the exit status
   return {
     command: { stdin, stdout, stderr, exit, kill, resize },
-    over: closed.then(() => connection.settled()), // sshd counts a session until it has seen this side close
+    over: closed.then(() => connection.settled()), // sshd counts a session until it sees this side close the channel
   }
 }

@@ -9,12 +9,13 @@ interface Address {
   readonly port?: number | undefined
 }
 
-/** Returns the name of the limit for an sshd. */
+/** Returns the name under which handshakes with an sshd are limited. */
 export const limiterKey = ({ address, port = 22 }: Address): string => `${address} ${port}`
 
 /**
  * Creates a function that waits for a turn, so that at most `limit` callers with the same name have a turn at the same
- * time. First come, first served. The function resolves to another function, which ends the turn.
+ * time. Callers get their turns in the order in which they called. The function resolves to another function, which
+ * ends the turn.
  */
 export function createHandshakeLimiter(limit: number): (name: string) => Promise<() => void> {
   const slots = new Map<string, { held: number; readonly waiting: (() => void)[] }>()

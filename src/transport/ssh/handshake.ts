@@ -112,8 +112,8 @@ const hostKeyAlgorithms: readonly (readonly [type: string, ...ServerHostKeyAlgor
 ]
 
 /**
- * Returns the host key algorithms, those of the pinned keys first, so that a host with several keys presents a known
- * one.
+ * Returns the host key algorithms, with the algorithms of the pinned keys first, so that a host with several keys
+ * presents a pinned key.
  */
 function serverHostKey(
   pinned: readonly string[],
@@ -148,11 +148,11 @@ export interface Handshake {
   readonly pinned: readonly string[]
   /** Decides whether to accept the host's key (`TYPE BASE64`), before any login data is sent to the host. */
   readonly verify: (hostKey: string) => boolean
-  /** Called when the host has sent its SSH version: it is an SSH server, even if a slow one. */
+  /** Called when the host has sent its SSH version, and thus is an SSH server, even if a slow one. */
   readonly greeted?: () => void
   /** The attempts to log in, in order. */
   readonly logIn: (auth: UserAuth) => Attempts
-  /** Called with the banner of the server (RFC 4252 5.4). */
+  /** Called with the server's banner (RFC 4252 5.4). */
   readonly onBanner?: (text: string) => void
   readonly settings?: Pick<SshSettings, 'algorithms' | 'alive'> | undefined
   readonly signal: AbortSignal
@@ -179,7 +179,7 @@ export class HandshakeError extends Error implements Failure {
   }
 }
 
-/** OpenSSH's own limits for the text before a server's version: lines, and bytes in a line (kex.c). */
+/** OpenSSH's own limits for the text before a server's version: the number of lines, and of bytes in a line (kex.c). */
 const [maxGreetingLines, maxLineLength] = [1_024, 8_192]
 /** How much of the text before the version is kept for error messages, in bytes. */
 const maxPrinted = 300
@@ -193,9 +193,9 @@ interface Greeting {
 }
 
 /**
- * Passes the server's data to ssh2 only from the line with the version on (RFC 4253 4.2): ssh2 loses parts of a line
- * that arrives in several packets, and does not count lines across packets. If there is no version within the limits,
- * the client fails with {@link NotSsh}.
+ * Passes the server's data to ssh2 only from the line with the version onward (RFC 4253 4.2): ssh2 loses parts of a
+ * line that arrives in several packets, and does not count lines across packets. If there is no version within the
+ * limits, the client fails with {@link NotSsh}.
  */
 function readGreeting(client: Client, onVersion: () => void): Greeting {
   const protocol = protocolOf(client)
@@ -256,7 +256,7 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
         resolve(client)
       })
       .on('error', (error: Error & { level?: string }) => {
-        if (error.level !== 'agent') fail(error) // one key of the agent failed; its other keys are still tried
+        if (error.level !== 'agent') fail(error) // one of the agent's keys failed; its other keys are still tried
       })
       .on('banner', (text: string) => {
         bannerLength += text.length

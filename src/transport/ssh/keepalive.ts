@@ -7,7 +7,7 @@ type Alive = SshSettings['alive']
 /** The default interval of probes, in seconds, and the number of silent intervals after which a connection is lost. */
 export const usualAlive = { seconds: 4, count: 3 }
 
-/** Returns options that make ssh2 probe a connection but never end it, which {@link watchForSilence} does. */
+/** Returns options that make ssh2 probe a connection but never end it. {@link watchForSilence} ends it instead. */
 export const keepalive = (
   alive: Alive,
 ): Pick<ConnectConfig, 'keepaliveInterval' | 'keepaliveCountMax'> => ({
@@ -17,8 +17,8 @@ export const keepalive = (
 
 /**
  * Calls `end` when no data has arrived for as long as `alive` allows. Any data counts, not only the answer to a probe,
- * which may have to wait behind a long upload. The ticks of a timer are counted instead of the elapsed time, so that a
- * process that was suspended can first read the data that has arrived.
+ * which may have to wait behind a long upload. The ticks of a timer are counted instead of the elapsed time, so that,
+ * after having been suspended, a process first reads the data that has arrived.
  */
 export function watchForSilence(stream: Duplex, alive: Alive, end: (cause: Error) => void): void {
   const { seconds, count } = alive ?? usualAlive

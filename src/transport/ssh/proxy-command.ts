@@ -13,7 +13,8 @@ import { pause, poll, retry } from '../../os/retry.ts'
 
 /**
  * A proxy program: a local program that an SSH connection runs over instead of TCP. It comes from the user's SSH
- * configuration or from a driver, never from machines.yaml: a file from git must not run anything.
+ * configuration or from a driver, never from machines.yaml: a file from a Git repository must not be able to run
+ * programs.
  */
 export type ProxyCommand =
   /** A line for the user's shell: `ProxyCommand` of ssh_config(5), with all tokens expanded. */
@@ -27,8 +28,8 @@ interface ProxyProgram {
   /** How to install the program, for the error if it is missing. */
   readonly install?: string | undefined
   /**
-   * Hints for failures of the program. The first hint whose text is in its standard error applies; an empty text always
-   * does.
+   * Hints for failures of the program. The first hint whose text occurs in the program's standard error applies; an
+   * empty text always applies.
    */
   readonly hints?: readonly ProgramHint[] | undefined
   /** Additional environment variables of the program. */
@@ -37,11 +38,13 @@ interface ProxyProgram {
   readonly listens?: ListeningProgram | undefined
 }
 
-/** A proxy program that listens on a TCP port of 127.0.0.1 for the connection. It is ended with SIGINT, not SIGTERM. */
+/**
+ * A proxy program that listens on a TCP port of 127.0.0.1 for the connection. It is stopped with SIGINT, not SIGTERM.
+ */
 interface ListeningProgram {
-  /** The text before the port number in its standard error. */
+  /** The text that precedes the port number in the program's standard error. */
   readonly portAfter: string
-  /** Texts that identify lines of its standard error that are not errors. */
+  /** Texts by which lines of the program's standard error are recognized as messages that are not errors. */
   readonly messages: readonly string[]
 }
 
@@ -50,7 +53,7 @@ export interface ProgramHint {
   /** A part of the message. */
   readonly text: string
   readonly hint: string
-  /** Whether another attempt does not help, as when a permission is missing. */
+  /** Whether another attempt is pointless, as when a permission is missing. */
   readonly isPermanent?: boolean | undefined
 }
 
@@ -88,7 +91,7 @@ function describeEnding(ending: Ending): string {
     : `was killed by signal ${ending.signal}`
 }
 
-/** Appends the output of a program to a sentence about it. */
+/** Appends the output of a program to a sentence about the program. */
 export const withOutput = (sentence: string, output: string): string =>
   output === '' ? sentence : `${sentence}: ${output}`
 
@@ -110,10 +113,13 @@ function lastLines(text: string, messages: readonly string[] = []): string {
   return shown.length > shownOutput ? `…${shown.slice(-shownOutput)}` : shown
 }
 
-/** How long a program has to end after SIGTERM, and how long output may follow its end, in milliseconds. */
+/**
+ * How long a program may take to exit after SIGTERM, how long its last output may take to arrive and to be read, and
+ * how often to check whether it has been read, in milliseconds.
+ */
 const [killMs, drainMs, drainPollMs] = [500, 500, 5]
 
-/** How long a program that listens has to close its session at the provider after SIGINT, in milliseconds. */
+/** How long a listening program may take to close its session at the provider after SIGINT, in milliseconds. */
 const interruptMs = 3_000
 
 /** How long to wait before the next attempt to connect to a port that a program has announced, in milliseconds. */
@@ -142,7 +148,7 @@ interface Carrier {
   readonly output: Readable
 }
 
-/** A connection through a proxy program. Destroying it ends the program and all processes of its group. */
+/** A connection through a proxy program. Destroying it ends the program and all processes in its process group. */
 export class ProxyStream extends Duplex {
   /** The name of the program in messages, as the subject of a sentence. */
   readonly subject: string
@@ -151,10 +157,10 @@ export class ProxyStream extends Duplex {
   readonly #child: ChildProcessWithoutNullStreams
   readonly #exited: Promise<unknown>
   readonly #listens: ListeningProgram | undefined
-  /** The streams of the connection; absent until the program listens. */
+  /** The streams of the connection; undefined until the program is listening. */
   #carrier: Carrier | undefined
   #isDialling = false
-  /** Sends the data that was written before the program listened. */
+  /** Sends the data that was written before the program was listening. */
   #whenCarried: (() => void) | undefined
   #stderr = ''
 
@@ -168,7 +174,7 @@ export class ProxyStream extends Duplex {
     this.#listens = details?.listens
     const home = homeOf(env)
     this.#child = spawn(program, words, {
-      cwd: existsSync(home) ? home : '/', // the same in a command and in the broker
+      cwd: existsSync(home) ? home : '/', // the same directory for a command and for the broker
       detached: true, // a process group, so that all its processes can be ended
       env: { ...env, ...details?.env },
       stdio: 'pipe',
@@ -202,7 +208,7 @@ export class ProxyStream extends Duplex {
       })
       .once('exit', (code, signal) => {
         if (pid !== undefined) {
-          signalGroup(pid, 'SIGKILL') // processes that it left behind
+          signalGroup(pid, 'SIGKILL') // processes that the program left behind
           forget(pid)
         }
         void this.#finish(signal === null ? { code: code ?? 0 } : { signal })
@@ -218,7 +224,7 @@ export class ProxyStream extends Duplex {
       })
   }
 
-  /** Connects as soon as the program has announced its port, once. */
+  /** Connects as soon as the program has announced its port. Does nothing if it has already begun to connect. */
   #findPort(listens: ListeningProgram): void {
     const [, after] = this.#stderr.split(listens.portAfter)
     const port = Number(/^(\d{1,5})\D/.exec(after ?? '')?.[1])
@@ -249,7 +255,10 @@ export class ProxyStream extends Duplex {
     }
   }
 
-  /** Ends the stream after its connection has ended, unless the program exits soon: its exit explains more. */
+  /**
+   * Ends the stream after its connection has ended, unless the program exits soon, since its exit status tells more
+   * about the reason.
+   */
   async #endSoon(): Promise<void> {
     await Promise.race([this.#exited, pause(drainMs)])
     if (this.#child.exitCode === null && !this.destroyed) this.push(null)
@@ -270,12 +279,12 @@ export class ProxyStream extends Duplex {
     return new ProxyCommandEnded(this, { missing: true })
   }
 
-  /** Passes on the last output of the program, then destroys the stream with the reason. */
+  /** Passes on the program's last output, then destroys the stream with the reason for the program's exit. */
   async #finish(ending: Ending): Promise<void> {
     const printed = [this.#child.stdout, this.#child.stderr].map(async (stream) => {
       if (!stream.closed) await once(stream, 'close')
     })
-    const late = AbortSignal.timeout(drainMs) // a background process may keep them open
+    const late = AbortSignal.timeout(drainMs) // a background process may keep the streams open
     await Promise.race([Promise.all(printed), once(late, 'abort')])
     const hasDrained = async () => this.readableLength === 0 || late.aborted || undefined
     await poll(hasDrained, { pauseMs: drainPollMs })
@@ -330,8 +339,8 @@ export class ProxyStream extends Duplex {
 }
 
 /**
- * Returns the command line of a proxy program. As in ssh, the user's shell runs a line, and the program replaces the
- * shell.
+ * Returns the command line of a proxy program. A command line is run by the user's shell, which is then replaced by the
+ * program, as in ssh.
  */
 function argvOf(command: ProxyCommand, env: Environment): readonly string[] {
   if ('argv' in command) return command.argv

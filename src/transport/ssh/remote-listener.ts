@@ -7,7 +7,10 @@ import type { Connection } from './connection.ts'
 
 type Take = (accept: AcceptConnection) => void
 
-/** The handlers of connections to sockets that a host listens on, by the name of the socket. */
+/**
+ * For each client, the handlers of connections to the sockets on which its host listens, keyed by the name of the
+ * socket.
+ */
 const listeners = new WeakMap<Client, Map<string, Take>>()
 
 function listenersOf(client: Client): Map<string, Take> {
@@ -27,7 +30,9 @@ function listenersOf(client: Client): Map<string, Take> {
   return made
 }
 
-/** Asks the host to listen (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port of a TCP socket. */
+/**
+ * Asks the host to listen (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port if the socket is a TCP socket.
+ */
 function request({ client }: Connection, socket: SocketAddress): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const done = (error?: Error | null, port?: number) => (error ? reject(error) : resolve(port))
@@ -45,7 +50,7 @@ function cancel({ client, stream, ended }: Connection, socket: SocketAddress): P
   })
 }
 
-/** Makes the host listen on a socket. Rejects with code `REFUSED` when the host refuses. */
+/** Makes the host listen on a socket. Rejects with code `REFUSED` if the host refuses. */
 export async function listenOnHost(
   connection: Connection,
   socket: SocketAddress,

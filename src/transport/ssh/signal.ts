@@ -8,17 +8,18 @@ import type { CommandLine } from '../transport.ts'
 export interface MarkedCommand {
   readonly line: string
   /**
-   * Returns a line that, when run on the host, sends a signal (`INT`) to the command and all processes that it started.
+   * Returns a line that, when run on the host, sends a signal, such as `INT`, to the command and all processes that it
+   * started.
    */
   readonly signalLine: (signal: string) => string
 }
 
 /**
  * Marks a command with an environment variable, which all processes that it starts inherit. The login shell itself is
- * found by its command line, which contains the variable: Linux shows both in /proc. This is for commands of root: sshd
- * delivers signals (RFC 4254 6.9) to the commands of other users, but refuses to for root, whose sessions run without
- * privilege separation (`session_signal_req` of OpenSSH's session.c). Setting the variable with `env` would start two
- * more programs, which costs a host as much as the rest of a short command.
+ * found by its command line, which contains the variable: Linux shows both in /proc. This is needed for commands that
+ * root runs: sshd delivers signals (RFC 4254 6.9) to the commands of other users, but refuses to do so for root, whose
+ * sessions run without privilege separation (`session_signal_req` in OpenSSH's session.c). Setting the variable with
+ * `env` would start two more programs, and would cost a host as much as the rest of a short command.
  *
  * @param isCsh whether the login shell is csh, which has `setenv` instead of `export`
  */
@@ -33,11 +34,11 @@ export function markCommand(command: CommandLine, isCsh = false): MarkedCommand 
   }
 }
 
-/** The error of csh about `export`, with or without a terminal, after which it runs the command anyway. */
+/** The error that csh prints about `export`, with or without a terminal. csh runs the command anyway. */
 const cshError = /^export: Command not found\.\r?\n/
 const cshErrorLength = 'export: Command not found.\r\n'.length
 
-/** Removes the error of csh about `export` from the beginning of an output. Calls `found` if the error was there. */
+/** Removes csh's error about `export` from the beginning of an output. Calls `found` if the error was there. */
 export class WithoutCshError extends Transform {
   #start: Buffer | undefined = Buffer.alloc(0)
   readonly #found: () => void
@@ -74,8 +75,9 @@ export class WithoutCshError extends Transform {
 }
 
 /**
- * Returns a script that signals the login shell first, which could continue or exit when the program that it waits for
- * is gone, and then the other processes of a command. The brackets keep grep from finding the script itself.
+ * Returns a script that signals the login shell first, since the shell could continue or exit once the program that it
+ * waits for is gone, and then signals the command's other processes. The brackets keep grep from finding the script
+ * itself.
  */
 const signalScript = (id: string, signal: string): string =>
   `for found in $(grep -ls "[F]LEET_COMMAND=${id}" /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do ` +

@@ -4,7 +4,7 @@ import type { Client, ClientChannel } from 'ssh2'
 // Fields of ssh2 1.17 that are not part of its API and have no equivalent there. Only this file names them;
 // test/unit/transport/ssh/ssh2-internals.test.ts checks that ssh2 has them.
 
-/** The protocol of a connection, below ssh2's client. */
+/** The object with which ssh2's client speaks the SSH protocol on a connection. */
 export interface Protocol {
   /** The login methods whose responses are pending, in order. */
   readonly _authsQueue: string[]
@@ -23,7 +23,7 @@ export interface Protocol {
   windowChange(channel: number, rows: number, columns: number, height: number, width: number): void
 }
 
-/** Returns the protocol of a client whose `connect` was called. */
+/** Returns the protocol of a client whose `connect` has been called. */
 export function protocolOf(client: Client): Protocol {
   const { _protocol: protocol } = client as unknown as { readonly _protocol: Protocol }
   return protocol
@@ -35,28 +35,28 @@ export function serverReleaseOf(client: Client): string | undefined {
   return release
 }
 
-/** The fields of a protocol that {@link skipHandshake} replaces, and the methods that it calls. */
+/** The fields of {@link Protocol} that {@link skipHandshake} replaces, and the methods that it calls. */
 export const replaced = ['start', 'disconnect', '_cipher', '_decipher', '_parse'] as const
 export const called = ['_onHeader', '_onPayload'] as const
 
-/** The packets of a connection without handshake, encryption and padding. */
+/** The packets of a connection without a handshake, encryption or padding. */
 interface PlainPackets {
-  /** Sends a packet, in which its length and the padding length 0 precede the payload (RFC 4253 6). */
+  /** Sends a packet, which consists of its length, the padding length 0 and the payload (RFC 4253 6). */
   readonly send: (packet: Buffer) => unknown
-  /** Calls `take` with each packet that is complete, without its length. */
+  /** Calls `take` with each complete packet, without its length. */
   readonly read: (bytes: Buffer, take: (packet: Buffer) => void) => void
 }
 
 /**
- * Makes a client whose `connect` was called with a socket speak the connection protocol immediately, without a
- * handshake and a login.
+ * Makes a client whose `connect` has been called with a socket speak the connection protocol immediately, without a
+ * handshake or a login.
  */
 export function skipHandshake(client: Client, { send, read }: PlainPackets): void {
   const protocol = protocolOf(client) as unknown as Record<string, unknown>
   const [onHeader, onPayload] = called.map((name) => protocol[name] as (value: unknown) => void)
   Object.assign(protocol, {
     start() {},
-    disconnect() {}, // it would end the connection for everyone who shares it
+    disconnect() {}, // disconnecting would end the connection for everyone who shares it
     _authenticated: true,
     _cipher: {
       allocPacket(length: number) {
@@ -95,8 +95,8 @@ interface ChannelInside {
 }
 
 /**
- * Returns the means to send requests over a channel even after the end of its input, which RFC 4254 5.3 allows and
- * ssh2's own methods do not. Returns undefined if the channel is closed.
+ * Returns the ID of a channel and the protocol with which requests can be sent over it even after the end of its input.
+ * RFC 4254 5.3 allows such requests, but ssh2's own methods do not. Returns undefined if the channel is closed.
  */
 export function requestsOver(
   channel: ClientChannel,

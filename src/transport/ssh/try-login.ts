@@ -45,11 +45,12 @@ type LoginStep = 'name' | 'route' | 'port' | 'banner' | 'key-exchange' | 'host-k
 export interface LoginFailure {
   readonly step: LoginStep
   /**
-   * `closed`: the server closed the connection; `refused`: nothing listens, or a firewall rejects; `silent`: no answer in time;
-   * `early`: the server accepted a key and then closed the connection; `other`: see the message.
+   * `closed`: the server closed the connection; `refused`: nothing is listening on the port, or a firewall rejects the
+   * connection; `silent`: there was no answer in time; `early`: the server accepted a key and then closed the
+   * connection; `other`: see the message.
    */
   readonly reason: 'closed' | 'refused' | 'silent' | 'no-route' | 'not-ssh' | 'early' | 'other'
-  /** The message for the user, the same as that of `connectSsh`. */
+  /** The message for the user, the same as in errors of `connectSsh`. */
   readonly message: string
   readonly hint?: string | undefined
   /** The text that the server sent instead of its version, on one line. */
@@ -61,7 +62,7 @@ export interface LoginTrial {
   readonly address: string
   readonly port: number
   readonly user: string
-  /** The addresses of the host's name; empty if this computer does not look it up. */
+  /** The addresses to which the host's name resolves; empty if this computer does not look up the name. */
   readonly addresses: readonly string[]
   /** Whether a proxy program is used. */
   readonly byProgram: boolean
@@ -69,30 +70,35 @@ export interface LoginTrial {
   readonly wanted?: string | undefined
   /** The release of the server, such as `OpenSSH_9.2p1`. */
   readonly release?: string | undefined
-  /** The keys that were offered, and the answers. */
+  /** The keys that were offered, and the server's answers. */
   readonly keys: LoginReport
   /** The key that the server accepted: its fingerprint and origin. */
   readonly accepted?: string | undefined
   readonly failure?: LoginFailure | undefined
 }
 
-/** How many sessions a server opened and refused. Requests without an answer in time are not counted. */
+/**
+ * How many sessions a server opened, and how many it refused. Requests that were not answered in time are not counted.
+ */
 export interface SessionCount {
   readonly opened: number
   readonly refused: number
 }
 
-/** The report of a login, with its connection, which is left open if the login succeeded. */
+/** The report of a login, and the connection, which is left open if the login succeeded. */
 export interface OpenTrial {
   readonly trial: LoginTrial
   readonly transport?: Transport | undefined
-  /** Opens `most` sessions at the same time and counts the answers; absent with OpenSSH's client. */
+  /** Opens `most` sessions at the same time and counts the answers. Not available with OpenSSH's client. */
   readonly countSessions?:
     | ((most: number, signal: AbortSignal) => Promise<SessionCount>)
     | undefined
 }
 
-/** How long a host may take to accept a connection and greet, and then to complete the login, in milliseconds. */
+/**
+ * How long a host may take to accept a connection and send its version, and then to complete the login, in
+ * milliseconds.
+ */
 const [connectMs, loginMs] = [8_000, 15_000]
 /** The pauses between attempts if the server closes connections before the login, in milliseconds. */
 const closedWaits = [300, 900, 2_000]
@@ -149,7 +155,7 @@ async function lookUp(address: string): Promise<readonly string[]> {
   return found.map((one) => one.address)
 }
 
-/** Opens `most` sessions of a connection at the same time, counts them and closes them. */
+/** Opens `most` sessions on a connection at the same time, counts them and closes them. */
 async function openSessions(
   { client }: Connection,
   most: number,

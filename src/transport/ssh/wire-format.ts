@@ -7,7 +7,7 @@ export function wireString(content: Buffer | string): Buffer {
 }
 
 /**
- * Encodes a number as SSH sends it, from its big-endian bytes: without leading zeros, and never as a negative number.
+ * Encodes a number, given as big-endian bytes, as SSH sends it: without leading zeros, and never as a negative number.
  */
 export function wireInteger(bytes: Buffer): Buffer {
   const start = bytes.findIndex((byte) => byte !== 0)

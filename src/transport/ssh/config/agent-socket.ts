@@ -1,7 +1,7 @@
 import type { SshTarget } from '../connect.ts'
 import type { Environment } from '../../../os/environment.ts'
 
-/** Returns the agent that `IdentityAgent` of a configuration selects; undefined for the agent of SSH_AUTH_SOCK. */
+/** Returns the agent that a configuration selects with `IdentityAgent`; undefined for the agent of SSH_AUTH_SOCK. */
 export function agentSocket(
   { agent }: { readonly agent?: string | undefined },
   env: Environment,

@@ -17,7 +17,7 @@ const answerTimeoutMs = 20_000
 const concurrency = 8
 const limit = pLimit(concurrency)
 
-/** The system-wide configuration file, which ssh does not read with `-F`. */
+/** The system-wide configuration file, which ssh does not read if `-F` is given. */
 const systemFile = '/etc/ssh/ssh_config'
 
 export async function exists(file: string): Promise<boolean> {
@@ -47,7 +47,7 @@ export async function configOptions(env: Environment, file?: string): Promise<re
 
 /**
  * Resolves to ssh's settings for a host, one `keyword value` per line; undefined if ssh is not installed. Throws kind
- * `usage` when ssh cannot read its configuration. `Match exec` in the configuration runs its commands.
+ * `usage` if ssh cannot read its configuration. ssh runs the commands of `Match exec` in the configuration.
  *
  * @param file a file to read instead of ~/.ssh/config and the system-wide configuration
  */
@@ -83,7 +83,7 @@ export async function askSsh(
   }
 }
 
-/** Resolves to ssh's settings in the system-wide configuration, without those of the user. */
+/** Resolves to ssh's settings in the system-wide configuration, without the user's settings. */
 export async function askSystemSsh(env: Environment): Promise<readonly string[] | undefined> {
   const isUsed = !hasOwnHome(env) && (await exists(systemFile))
   return askSsh({ host: 'fleet.invalid' }, env, isUsed ? systemFile : 'none')
@@ -99,8 +99,8 @@ export const askBuiltInSsh = (env: Environment): Promise<readonly string[] | und
 const [unsetUser, unsetPort] = ['fleet-unset', 1] as const
 
 /**
- * Resolves to whether a configuration sets `User` and `Port` for a host. The output of `ssh -G` alone does not show it,
- * since it contains ssh's defaults too.
+ * Resolves to whether a configuration sets `User` and `Port` for a host. The output of `ssh -G` alone does not show
+ * this, since it also contains ssh's defaults.
  */
 export async function findSetKeywords(
   destination: Destination,

@@ -25,8 +25,8 @@ const appliedByOpenSsh = new Set(
 
 /**
  * Settings that do not matter to fleet: they concern ssh's own terminal, logs and connection sharing, details of
- * forwardings that are reported themselves, the writing of known_hosts, or the reading of the configuration, which
- * `ssh -G` has already done. docs/ssh.md lists them.
+ * forwardings (the forwardings themselves are reported), the writing of known_hosts, or the reading of the
+ * configuration, which `ssh -G` has already done. docs/ssh.md lists them.
  */
 const irrelevant = new Set(
   `host canonicaldomains canonicalizefallbacklocal canonicalizehostname canonicalizemaxdots canonicalizepermittedcnames
@@ -36,7 +36,7 @@ const irrelevant = new Set(
    tunneldevice updatehostkeys visualhostkey warnweakcrypto xauthlocation`.split(/\s+/),
 )
 
-/** Keywords in the spelling of ssh_config(5), for messages, by their names in lower case. */
+/** The spelling of keywords in ssh_config(5), for messages, keyed by the keyword in lower case. */
 const spelling = new Map(
   `RemoteCommand LocalCommand LocalForward RemoteForward DynamicForward ForwardAgent ForwardX11 HostbasedAuthentication
    HostbasedAcceptedAlgorithms EnableSSHKeysign PKCS11Provider SecurityKeyProvider Compression VerifyHostKeyDNS
@@ -49,7 +49,7 @@ const spelling = new Map(
     .map((name) => [name.toLowerCase(), name]),
 )
 
-/** Whether the user's settings of a host allow a login with a Kerberos ticket. */
+/** Whether the user's settings for a host allow a login with a Kerberos ticket. */
 export function allowsKerberos(lines: readonly string[]): boolean {
   const preferred = valueOf(lines, 'preferredauthentications')?.split(',')
   return (
@@ -76,16 +76,16 @@ export async function needsOpenSsh(
     : undefined
 }
 
-/** Returns the keyword of a line. OpenSSH 9.2 prints CanonicalizePermittedCNAMEs with capitals. */
+/** Returns the keyword of a line in lower case. OpenSSH 9.2 prints CanonicalizePermittedCNAMEs with capital letters. */
 const keywordOf = (line: string): string => (line.split(' ', 1)[0] ?? '').toLowerCase()
 
-/** Returns the lines of a host that are not in the system-wide configuration. */
+/** Returns the lines for a host that are not in the system-wide configuration. */
 const differing = (lines: readonly string[], system: readonly string[]): readonly string[] => {
   const usual = new Set(system)
   return lines.filter((line) => line !== '' && !usual.has(line))
 }
 
-/** Returns the user's settings that have no effect with a client of fleet, by their names in ssh_config(5). */
+/** Returns the names of the user's settings that have no effect with `client`, as ssh_config(5) spells them. */
 export function findIgnored(
   lines: readonly string[],
   system: readonly string[],

@@ -21,7 +21,7 @@ export async function hasKerberosTicket(env: Environment): Promise<boolean> {
     return true
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') return false
-    // The login to this computer may have obtained a ticket although the Kerberos programs are not installed.
+    // The login to this computer may have obtained a ticket even if the Kerberos programs are not installed.
     const file = ticketFile(env)
     return file !== undefined && (await exists(file))
   }

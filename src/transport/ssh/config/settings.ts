@@ -17,25 +17,28 @@ export interface SshAlgorithms {
   readonly publicKey?: readonly string[] | undefined
 }
 
-/** Settings of the user's SSH configuration for one host, other than its address and keys. */
+/** Settings of the user's SSH configuration for one host, except its address and keys. */
 export interface SshSettings {
   /** The known_hosts files, and the name of the host in them. */
   readonly knownHosts?: Pick<KnownHostQuery, 'alias' | 'files'> | undefined
-  /** Whether keys of the agent are offered only if a key file names them (`IdentitiesOnly`). */
+  /** Whether the agent's keys are offered only if a key file contains the same key (`IdentitiesOnly`). */
   readonly identitiesOnly?: boolean | undefined
-  /** The only version of IP to connect over (`AddressFamily`). */
+  /** The only IP version to use for the connection (`AddressFamily`). */
   readonly family?: 4 | 6 | undefined
   /** The local address or interface to connect from (`BindAddress`, `BindInterface`). */
   readonly bind?: { readonly address: string } | { readonly interface: string } | undefined
   readonly connectTimeoutMs?: number | undefined
-  /** `ServerAliveInterval`: a silent connection is lost after `seconds` times `count`. */
+  /**
+   * A connection is considered lost after `seconds` times `count` without any data (`ServerAliveInterval`,
+   * `ServerAliveCountMax`).
+   */
   readonly alive?: { readonly seconds: number; readonly count: number } | undefined
   readonly algorithms?: SshAlgorithms | undefined
   /** The methods to try (default: all). Methods that prompt the user are tried in this order. */
   readonly methods?: readonly LoginMethod[] | undefined
   /** How many times to ask for a password (`NumberOfPasswordPrompts`). */
   readonly passwordPrompts?: number | undefined
-  /** Whether a Kerberos ticket may be used, which only OpenSSH can do. */
+  /** Whether a Kerberos ticket may be used, which only OpenSSH's client supports. */
   readonly kerberos?: boolean | undefined
 }
 

@@ -84,7 +84,7 @@ async function findEndpoint(
     (endpoint.user === userInfo().username && fallback.user !== endpoint.user) ||
     (endpoint.port === 22 && fallback.port !== 22)
   const set = isUnclear ? await findSetKeywords(destination, env) : { user: true, port: true }
-  // A proxy program or a jump host gets the name that ssh would pass to it, and no address from machines.yaml.
+  // A proxy program or a jump host gets the name that ssh would pass to it, not an address from machines.yaml.
   const isDirect = first('proxycommand') === undefined && first('proxyjump') === undefined
   const hasAddress = endpoint.address !== host.toLowerCase() && endpoint.address !== host
   return {
@@ -118,7 +118,7 @@ async function readAnswer(
     return files.filter((_, index) => there[index])
   }
   const keyFiles = async (): Promise<readonly string[]> => {
-    // The private key may be only in an agent or on a token.
+    // The private key may exist only in an agent or on a token.
     const files = values('identityfile').map(async (path) => {
       const file = expandPath(path, tokens, env)
       if (await exists(file)) return file
@@ -190,7 +190,7 @@ interface ExaminedConfig {
   readonly config: SshConfig
   /** Whether the user's configuration affects how to connect to the host, beyond the destination. */
   readonly isConfigured: boolean
-  /** Returns the settings that have no effect with a client of fleet, by their names in ssh_config(5). */
+  /** Returns the names of the settings that have no effect with the given client, as ssh_config(5) spells them. */
   readonly ignoredBy: (client: SshClient) => readonly string[]
   /** The output of `ssh -G`; absent if ssh is not installed. */
   readonly answer?: readonly string[]
@@ -213,7 +213,7 @@ export async function examineSshConfig(
   const client = (await needsOpenSsh(lines, env)) === undefined ? 'builtin' : 'openssh'
   return {
     config: await readAnswer(lines, parsed, { env, fallback: undefined }),
-    // A ticket is used for an alias only, so the system-wide configuration counts too.
+    // A ticket is used only with an alias, so a system-wide setting that allows tickets counts too.
     isConfigured:
       isConfigured(parsed, lines, { system, client }) ||
       (client === 'openssh' && allowsKerberos(lines)),

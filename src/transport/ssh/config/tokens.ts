@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { UserError } from '../../../errors.ts'
 import { type Environment, homeOf } from '../../../os/environment.ts'
 
-/** The values of a login for the tokens of ssh_config(5). */
+/** The values of a login with which tokens of ssh_config(5) are replaced. */
 export interface TokenValues {
   /** The host as the user typed it. */
   readonly host: string
@@ -14,7 +14,7 @@ export interface TokenValues {
   readonly hostKeyAlias?: string | undefined
 }
 
-/** Returns the values of the tokens of ssh_config(5), TOKENS, by their letters. */
+/** Returns the values of tokens (ssh_config(5), TOKENS), keyed by the token's letter. */
 function tokensOf(
   { host, address, user, port, proxyJump = [], hostKeyAlias = host }: TokenValues,
   env: Environment,
@@ -40,8 +40,8 @@ function tokensOf(
 }
 
 /**
- * Expands `~`, `${NAME}` and tokens in a file name. Unknown tokens and unset variables, which ssh rejects, are not
- * replaced: no file has such a name.
+ * Expands `~`, `${NAME}` and tokens in a file name. Unknown tokens and unset variables, which ssh rejects, are left
+ * unchanged, so the file is not found.
  */
 export function expandPath(text: string, values: TokenValues, env: Environment): string {
   const tokens = tokensOf(values, env)
@@ -52,8 +52,8 @@ export function expandPath(text: string, values: TokenValues, env: Environment):
 }
 
 /**
- * Expands the tokens of a command line. The shell expands its variables. Throws kind `usage` for an unknown token, as
- * ssh does.
+ * Expands the tokens of a command line. Variables are not expanded, since the shell does that. Throws kind `usage` for
+ * an unknown token, as ssh does.
  */
 export function expandCommand(text: string, values: TokenValues, env: Environment): string {
   const tokens = tokensOf(values, env)

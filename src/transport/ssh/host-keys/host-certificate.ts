@@ -31,9 +31,9 @@ async function printedBySsh(args: readonly string[], { env, signal }: SshOptions
 }
 
 /**
- * Resolves to whether a host presents a certificate for the host key `key` that one of `authorities` has signed
- * (`@cert-authority`, sshd(8)). ssh checks it, with the name and the validity, because fleet's own client cannot. False
- * if ssh is not installed, or if there is a jump host.
+ * Resolves to whether a host presents a certificate for the host key `key` that is signed by one of `authorities`
+ * (`@cert-authority`, sshd(8)). ssh checks the certificate, including its name and validity period, because fleet's own
+ * client cannot. Resolves to false if ssh is not installed, or if there is a jump host.
  */
 export async function isCertified(
   target: Pick<

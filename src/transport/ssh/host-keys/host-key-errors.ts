@@ -13,7 +13,7 @@ const describePinned = (key: string): string =>
     ? `a certificate signed by ${fingerprint(key.slice(authorityMark.length))}`
     : fingerprint(key)
 
-/** The host presented a key that is not pinned. Keys are `TYPE BASE64`. */
+/** The host presented a key that is not pinned. Keys are in the format `TYPE BASE64`. */
 export class HostKeyChanged extends UserError {
   readonly shown: string
 
@@ -32,8 +32,8 @@ export class HostKeyChanged extends UserError {
 }
 
 /**
- * Like {@link HostKeyChanged}, if only the fingerprint of the key is known. `why` is the reason why ssh rejected a
- * certificate.
+ * Creates an error like {@link HostKeyChanged}, for when only the fingerprint of the key is known. `why` is the reason
+ * why ssh rejected a certificate.
  */
 export function hostKeyRejected(
   { machine, address }: Endpoint,
@@ -50,7 +50,7 @@ export function hostKeyRejected(
   )
 }
 
-/** Creates the error for a host that is not in the inventory yet, whose key does not match known_hosts. */
+/** Creates the error for a host that is not in the inventory yet and whose key does not match known_hosts. */
 export function knownHostChanged(
   { machine, address, port }: Pick<Endpoint, 'machine' | 'address' | 'port'>,
   known: readonly KnownHostKey[],
@@ -87,7 +87,7 @@ export const hostKeyRevoked = (
     },
   )
 
-/** Creates the error for a machine without a pinned host key, for which no host can be trusted. */
+/** Creates the error for a machine without a pinned host key: without one, no host can be trusted. */
 export const hostKeyMissing = ({ machine, address }: Endpoint): UserError =>
   new UserError('host-key', `no host key is pinned for ${machine} (${address})`, {
     machine,

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 const typeOf = (blob: Buffer): string | undefined =>
   blob.length > 4 ? blob.toString('latin1', 4, 4 + blob.readUInt32BE(0)) : undefined
 
-/** Formats a key in wire format as OpenSSH does, without a comment: `ssh-ed25519 AAAA…`. */
+/** Converts a key in wire format to OpenSSH's text format, without a comment: `ssh-ed25519 AAAA…`. */
 export const formatPublicKey = (blob: Buffer): string =>
   `${typeOf(blob) ?? 'unknown'} ${blob.toString('base64')}`
 
@@ -18,7 +18,7 @@ export function parsePublicKey(text: string): string | undefined {
   return type !== undefined && type === typeOf(blob) ? formatPublicKey(blob) : undefined
 }
 
-/** The prefix of a pinned host key that is a certificate authority (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
+/** The prefix of a pinned host key that belongs to a certificate authority (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
 export const authorityMark = '@cert-authority '
 
 /** Returns the wire format of a key written as `TYPE BASE64`. */

@@ -7,13 +7,13 @@ import { matchesGlob } from '../../../machine/glob.ts'
 import { parsePublicKey } from './host-key.ts'
 import type { Environment } from '../../../os/environment.ts'
 
-// sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"
+// The file format is described in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
 
-/** Returns the name of a host in these files: with its port if that is not 22. */
+/** Returns the name of a host in known_hosts files, which includes the port unless it is 22. */
 const nameOf = (address: string, port: number): string =>
   port === 22 ? address.toLowerCase() : `[${address.toLowerCase()}]:${port}`
 
-/** Whether a hashed name, `|1|SALT|HMAC-SHA1 of the name` with both parts in base64, is that of `name`. */
+/** Whether a hashed name, `|1|SALT|HMAC-SHA1 of the name` with both parts in base64, is a hash of `name`. */
 function matchesHashed(hashed: string, name: string): boolean {
   const [, version, salt = '', hash] = hashed.split('|')
   if (version !== '1') return false
@@ -24,13 +24,13 @@ function matchesHashed(hashed: string, name: string): boolean {
 export interface KnownHostQuery {
   readonly address: string
   readonly port: number
-  /** The name to look up instead of address and port (ssh_config(5), HostKeyAlias). */
+  /** The name to look up instead of the address and port (ssh_config(5), HostKeyAlias). */
   readonly alias?: string | undefined
-  /** The files to read (default: those of the user and of the system). */
+  /** The files to read (default: the user's files and the system's). */
   readonly files?: readonly string[] | undefined
 }
 
-/** A key, as `TYPE BASE64`, with the file and the line that contain it. */
+/** A key, as `TYPE BASE64`, with its file and line number. */
 export interface KnownHostKey {
   readonly key: string
   readonly file: string
@@ -39,11 +39,11 @@ export interface KnownHostKey {
 
 /** The keys of a host in known_hosts files. */
 export interface KnownHost {
-  /** Keys that the host may show. */
+  /** Keys that the host may present. */
   readonly trusted: readonly KnownHostKey[]
   /** Keys that must never be accepted. */
   readonly revoked: readonly KnownHostKey[]
-  /** Keys of authorities whose certificates the host may show (`@cert-authority`). */
+  /** Keys of authorities whose certificates the host may present (`@cert-authority`). */
   readonly authorities: readonly KnownHostKey[]
 }
 
@@ -75,8 +75,8 @@ const onceEach = (keys: readonly KnownHostKey[]): readonly KnownHostKey[] =>
   keys.filter((one, index) => keys.findIndex(({ key }) => key === one.key) === index)
 
 /**
- * Selects the keys of a host from the text of a known_hosts file. Keys of certificate authorities are not keys of the
- * host. A key that is revoked for the host at port 22 is revoked at every port.
+ * Selects the keys of a host from the text of a known_hosts file. Keys of certificate authorities are not counted among
+ * the host's own keys. A key that is revoked for the host at port 22 is revoked at every port.
  */
 export function selectKnownHost(
   text: string,
@@ -110,7 +110,7 @@ async function readIfThere(file: string): Promise<string> {
   }
 }
 
-/** Returns the known_hosts files of the user and of the system (ssh_config(5) names them). */
+/** Returns the default known_hosts files of the user and of the system, as listed in ssh_config(5). */
 function usualFiles(env: Environment): readonly string[] {
   const own = join(env['HOME'] || homedir(), '.ssh')
   return [
@@ -135,7 +135,7 @@ export async function findKnownHost(query: KnownHostQuery, env: Environment): Pr
   return { trusted: trusted.filter(isValid), authorities: authorities.filter(isValid), revoked }
 }
 
-/** Finds the lines of known_hosts files that revoke keys of a host. Parses only files with such lines. */
+/** Finds the lines of known_hosts files that revoke keys of a host. Parses only files that contain such lines. */
 export async function findRevokedKeys(
   query: KnownHostQuery,
   env: Environment,

@@ -9,13 +9,13 @@ export interface AgentKey extends PublicKey {
   readonly sign: (data: Buffer, algorithm: string, signal: AbortSignal) => Promise<Buffer>
 }
 
-// Messages of an agent: draft-miller-ssh-agent.
+// The types of agent messages (draft-miller-ssh-agent).
 const listKeys = 11
 const keysListed = 12
 const signData = 13
 const dataSigned = 14
 
-/** The flag that selects the hash of an agent's signature with an RSA key. */
+/** The flags that select the hash algorithm for an agent's RSA signature, keyed by the signature algorithm. */
 const signFlags: Readonly<Record<string, number>> = { 'rsa-sha2-256': 2, 'rsa-sha2-512': 4 }
 
 /** The maximum length of a response, in bytes. No agent sends more. */

@@ -1,4 +1,4 @@
-/** How many connections one login may use to offer keys. Each may count as a failed login on the host. */
+/** How many connections one login may use to offer keys. Each connection may count as a failed login on the host. */
 const mostConnections = 8
 
 /** A key that is offered to a server. */
@@ -7,13 +7,13 @@ interface OfferedKey {
   readonly id: string
   /** The name of the key in messages. */
   readonly name: string
-  /** `SHA256:…` */
+  /** The fingerprint, as `SHA256:…`. */
   readonly fingerprint: string
 }
 
 /**
- * The answers of a server to the offered keys, over all connections of one login: servers close the connection after a
- * few rejected keys (MaxAuthTries in sshd_config(5)), and the next connection then continues with the remaining keys.
+ * The answers of a server to the offered keys, across all connections of one login: servers close the connection after
+ * a few rejected keys (MaxAuthTries in sshd_config(5)), and the next connection then continues with the remaining keys.
  */
 export class KeyAnswers {
   readonly #rejected = new Set<string>()
@@ -23,7 +23,7 @@ export class KeyAnswers {
   #connections = 0
   #rejectedBefore = 0
 
-  /** Must be called before each connection. */
+  /** Must be called before each connection is opened. */
   startConnection(): void {
     this.#connections += 1
     this.#rejectedBefore = this.#rejected.size
@@ -64,8 +64,8 @@ export class KeyAnswers {
   }
 
   /**
-   * Whether another connection can continue with other keys after the server has closed this connection. `tooMany`: the
-   * server reported too many failures, which also rejects the last key.
+   * Whether another connection can continue with other keys after the server has closed this connection. `tooMany` is
+   * true if the server reported too many failures; it has then also rejected the last key.
    */
   canContinue(tooMany: boolean): boolean {
     if (tooMany && !this.#isSigned) this.answered(true)

@@ -19,7 +19,10 @@ import { ignored } from '../../../os/trace.ts'
 export type KeyFile =
   /** A private key, ready to sign. */
   | { readonly private: PrivateKey }
-  /** Only the public key: the file is a `.pub` file, or `unlock` needs a passphrase. */
+  /**
+   * Only the public key: the file is a `.pub` file, or the private key is encrypted and must be decrypted with
+   * `unlock`.
+   */
   | {
       readonly public: PublicKey
       /** Returns undefined if the passphrase is wrong. */
@@ -32,7 +35,7 @@ export type KeyFile =
       readonly remedy?: string
     }
 
-/** Whether a private key is in PKCS#8 format (RFC 5958), which Node.js reads and ssh2 does not. */
+/** Whether a private key is in PKCS#8 format (RFC 5958), which Node.js can read and ssh2 cannot. */
 const isPkcs8 = (text: string): boolean => /^-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----/.test(text)
 const isEncryptedPkcs8 = (text: string): boolean => text.startsWith('-----BEGIN ENCRYPTED')
 const isPrivate = (text: string): boolean =>
@@ -68,7 +71,7 @@ function readablePart(text: string): PublicKey | undefined {
   if (raw.toString('latin1', 0, magic.length) !== magic) return undefined
   const reader = new WireReader(raw.subarray(magic.length))
   for (const _ of ['cipher', 'kdf', 'kdf options']) reader.string()
-  reader.number() // how many keys: always one
+  reader.number() // the number of keys: always one
   return readPublicKey(reader.string())
 }
 
@@ -92,7 +95,7 @@ const readIfThere = (file: string): Promise<string | undefined> =>
 /** How long a decrypted key is kept for connections that are opened at the same time, in milliseconds. */
 const keptMs = 30_000
 
-/** Recently decrypted keys, by digests of files and passphrases; undefined for wrong passphrases. */
+/** Recently decrypted keys, keyed by the digest of the file and the passphrase; undefined for a wrong passphrase. */
 const opened = new Map<string, PrivateKey | undefined>()
 
 /**
@@ -123,7 +126,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   }
 }
 
-/** Explains why a private key cannot be read, by the kind of the key. */
+/** Explains why a private key cannot be read, depending on the kind of key. */
 function explainUnreadable(file: string, text: string, { message }: Error): KeyFile {
   const kind = text.startsWith('PuTTY-User-Key-File-3')
     ? 'a version 3 PuTTY key'
@@ -146,7 +149,7 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
   return { unusable: `not a supported private key (${message})` }
 }
 
-/** Reads a file. `openMode` is its mode, if other users have access to it. */
+/** Reads a file. The result includes the file's mode as `openMode` if other users have access to the file. */
 async function readPrivately(file: string): Promise<{ text: string; openMode?: number }> {
   const handle = await open(file, 'r')
   try {

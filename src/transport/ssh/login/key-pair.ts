@@ -5,15 +5,16 @@ import { fingerprint, parsePublicKey } from '../host-keys/host-key.ts'
 export interface KeyPair {
   /** The private key, in PEM format. */
   readonly privateKey: string
-  /** `ssh-ed25519 BASE64`, without the comment. */
+  /** The public key, as `ssh-ed25519 BASE64`, without the comment. */
   readonly publicKey: string
-  /** `SHA256:…` */
+  /** The fingerprint, as `SHA256:…`. */
   readonly fingerprint: string
 }
 
 /** Generates an Ed25519 key pair. The comment is stored in the private key. */
 export function makeKeyPair(comment: string): KeyPair {
-  // ssh2 1.17 drops a leading zero byte of the public key, so that neither ssh2 nor OpenSSH can read one key in 256.
+  // ssh2 1.17 drops a leading zero byte of the public key, so about one key in 256 can be read neither by ssh2 nor by
+  // OpenSSH.
   for (;;) {
     const made = ssh2.utils.generateKeyPairSync('ed25519', { comment })
     const publicKey = parsePublicKey(made.public)

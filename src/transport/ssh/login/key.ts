@@ -1,7 +1,7 @@
 import { type KeyObject, sign } from 'node:crypto'
 import { WireReader, wireInteger, wireString } from '../wire-format.ts'
 
-/** A public key, or a certificate of one, to offer to a server. */
+/** A public key, or a certificate for one, to offer to a server. */
 export interface PublicKey {
   /** The type, such as `ssh-ed25519`, or `ssh-ed25519-cert-v01@openssh.com` for a certificate. */
   readonly type: string
@@ -31,7 +31,7 @@ export const readPublicKey = (blob: Buffer): PublicKey => ({
   blob,
 })
 
-/** The number of fields in a certificate that belong to its key, by the type of the key (default: 2). */
+/** The number of fields in a certificate that belong to its key, keyed by the type of the key (default: 2). */
 const keyFields: Readonly<Record<string, number>> = {
   'ssh-rsa': 2,
   'ssh-ed25519': 1,
@@ -42,7 +42,10 @@ const keyFields: Readonly<Record<string, number>> = {
 /** The latest time that a Date can hold (ECMA-262 21.4.1.1), in milliseconds since 1970. */
 const maxDate = 8.64e15
 
-/** The validity period of a certificate, in milliseconds since 1970. Without a limit: 0 or Infinity. */
+/**
+ * The validity period of a certificate, in milliseconds since 1970. If there is no limit, `from` is 0 or `to` is
+ * Infinity.
+ */
 interface Validity {
   readonly from: number
   readonly to: number
@@ -72,7 +75,7 @@ export function validityOf(key: PublicKey): Validity | undefined {
   }
 }
 
-/** Returns the key of a certificate; any other key unchanged. */
+/** Returns the key that a certificate certifies; returns any other key unchanged. */
 export function certifiedKey(key: PublicKey): PublicKey {
   if (!isCertificate(key)) return key
   const base = key.type.slice(0, -certificateSuffix.length)
@@ -121,7 +124,7 @@ const curves: Readonly<Record<string, string>> = {
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64url')
 
-/** Returns the public part of a key in wire format; undefined for key types that SSH does not have. */
+/** Returns the public part of a key in wire format; undefined for key types that SSH does not support. */
 function publicPart(key: KeyObject): PublicKey | undefined {
   const { kty, crv = '', x = '', y = '', n = '', e = '' } = key.export({ format: 'jwk' })
   if (kty === 'RSA') {
@@ -141,7 +144,7 @@ function publicPart(key: KeyObject): PublicKey | undefined {
   return { type, blob: Buffer.concat([wireString(type), wireString(curve), wireString(point)]) }
 }
 
-/** Converts a private key of Node.js for SSH. Returns undefined for key types that SSH does not have. */
+/** Converts a Node.js private key to a key for SSH. Returns undefined for key types that SSH does not support. */
 export function privateKeyFrom(key: KeyObject): PrivateKey | undefined {
   const visible = publicPart(key)
   return (

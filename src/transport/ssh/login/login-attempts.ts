@@ -25,13 +25,13 @@ export interface Question {
   readonly text: string
   /** The login (`user@host`) whose server sent the text; absent if the text is fleet's own. */
   readonly from?: string
-  /** Text of the host to show before the question. */
+  /** Text from the host to show before the question. */
   readonly notes?: readonly string[]
   /** Whether to hide the typed text. */
   readonly secret: boolean
-  /** Present for a notice without an answer, such as a request to touch a security key. */
+  /** Set for a notice that needs no answer, such as a request to touch a security key. */
   readonly isNotice?: true
-  /** Questions of one command with the same value share one answer, across connections. */
+  /** Questions of one command with the same value share one answer, even across connections. */
   readonly sharedAs?: string
 }
 
@@ -41,13 +41,13 @@ export type Prompt = (question: Question) => Promise<string>
 /** The credentials and settings of a login. */
 export interface Credentials {
   readonly user: string
-  /** The address of the host, which questions for a password name. */
+  /** The address of the host, which password prompts show. */
   readonly host: string
   /** Key files to try first, in order. */
   readonly identityFiles: readonly string[]
   /** Certificate files, in addition to the `-cert.pub` files next to the key files. */
   readonly certificateFiles: readonly string[]
-  /** The fingerprint of the key that is known to work: the agent's key of this fingerprint is offered first. */
+  /** The fingerprint of the key that is known to work: the agent's key with this fingerprint is offered first. */
   readonly key?: string | undefined
   /** The socket of the agent. */
   readonly agent: string | undefined
@@ -55,7 +55,7 @@ export interface Credentials {
   readonly env: Environment
   readonly prompt?: Prompt | undefined
   readonly settings?: SshSettings | undefined
-  /** Stops the timer during work that may wait for the user: an agent may ask for a confirmation. */
+  /** Stops the timer during work that may wait for the user: an agent may ask for confirmation. */
   readonly pauseDuring: <Value>(work: () => Promise<Value>) => Promise<Value>
   readonly signal: AbortSignal
 }
@@ -63,7 +63,7 @@ export interface Credentials {
 /** The authentication attempts of a login, in order. */
 export type Attempts = AsyncGenerator<AnyAuthMethod, void, void>
 
-/** The default key files, in the order of ssh(1), without those that only an agent can use. */
+/** The default key files, in the order of ssh(1), except those that only an agent can use. */
 const defaultKeyNames = ['id_ed25519', 'id_ecdsa', 'id_rsa'] as const
 /** How many times to ask for a passphrase or, by default, for a password, as with ssh's NumberOfPasswordPrompts. */
 const prompts = 3
@@ -83,8 +83,8 @@ interface Candidate {
 const idOf = ({ blob }: PublicKey): string => blob.toString('base64')
 
 /**
- * Returns a function that asks for the passphrase before it signs, that is, once the server has accepted the key, so
- * that the user does not type it unnecessarily.
+ * Returns a function that asks for the passphrase before it signs. It is called only once the server has accepted the
+ * key, so the user does not have to type the passphrase unnecessarily.
  */
 function signAfterAsking(
   file: string,
@@ -107,7 +107,7 @@ interface AgentKey extends PublicKey {
   readonly sign: Sign
 }
 
-/** Returns a function that reads the agent's keys at its first call. */
+/** Returns a function that reads the agent's keys when it is first called. */
 function openAgent(
   { agent: socket, signal, pauseDuring }: Credentials,
   report: LoginReport,
@@ -155,7 +155,7 @@ function candidateOf(
 const fingerprintOf = (key: PublicKey): string =>
   fingerprint(formatPublicKey(certifiedKey(key).blob))
 
-/** Reads the certificates in files, which are offered with their keys. */
+/** Reads the certificates in the given files. Each certificate is offered together with its key. */
 async function readCertificates(files: readonly string[]): Promise<readonly PublicKey[]> {
   const found = await Promise.all(files.map(readCertificate))
   return found.filter((key) => key !== undefined)
@@ -213,7 +213,7 @@ async function* candidates(
   for (const name of defaultKeyNames) yield* fromFile(join(home, '.ssh', name), false)
 }
 
-/** Passes the server's questions to the user, one after the other (RFC 4256). All text comes from the server. */
+/** Passes the server's questions to the user, one at a time (RFC 4256). All text comes from the server. */
 const keyboardInteractive = (
   { user: username, host }: Credentials,
   prompt: Prompt,
@@ -230,7 +230,7 @@ const keyboardInteractive = (
       }
       return answers
     }
-    // A question without an answer has already ended the whole attempt.
+    // If a question was not answered, the whole attempt has already ended.
     askAll().then(finish, ignored('ssh', 'send the answers to the server'))
   },
 })
@@ -264,7 +264,7 @@ async function* askUser(credentials: Credentials, prompt: Prompt, auth: UserAuth
 const formatTime = (ms: number): string => new Date(ms).toISOString().replace('.000', '')
 
 /**
- * Describes the validity of a certificate, for when the server rejects it: servers do not tell the client that a
+ * Describes the validity of a certificate, to show if the server rejects it: servers do not tell the client that a
  * certificate has expired.
  */
 function describeValidity(key: PublicKey): { readonly note: string; readonly remedy?: string } {
@@ -290,7 +290,7 @@ function describeValidity(key: PublicKey): { readonly note: string; readonly rem
 
 /**
  * Tries, in order: the identity files, the agent's keys, the default keys in ~/.ssh, and, if the user can be prompted,
- * keyboard-interactive and password authentication. Skips keys that were offered before, or that the server has
+ * keyboard-interactive and password authentication. Skips keys that have already been offered or that the server has
  * rejected on an earlier connection. Records the attempts in `report`.
  */
 export async function* logIn(

@@ -6,23 +6,26 @@ import { ClosedEarly, type Endpoint, quoteServer } from '../connection-errors.ts
 export interface LoginReport {
   /** Keys that the server rejected, such as `SHA256:… (~/.ssh/id_ed25519)`. */
   readonly offered: string[]
-  /** Keys that the server accepted, but that were not sufficient. */
+  /** Keys that the server accepted but that were not sufficient to log in. */
   readonly accepted: string[]
   /** Keys that could not be tried, each with the reason. */
   readonly skipped: string[]
-  /** Why the keys of the agent could not be tried; it is also in `skipped`. */
+  /** Why the agent's keys could not be tried; the reason is also in `skipped`. */
   agent?: string | undefined
   /** Commands that make skipped keys usable. */
   readonly remedies: string[]
   /** The methods that the server accepts, according to its last answer. */
   left: readonly string[]
-  /** Why the login with a Kerberos ticket failed; empty if the server gave no reason; undefined if it was not tried. */
+  /**
+   * Why the login with a Kerberos ticket failed; empty if the server gave no reason; undefined if no such login was
+   * tried.
+   */
   kerberos?: string | undefined
-  /** The banner of the server (RFC 4252 5.4). */
+  /** The server's banner (RFC 4252 5.4). */
   banner: string
 }
 
-/** The reason if there is no Kerberos ticket, in the words of MIT Kerberos. */
+/** The reason to show if there is no Kerberos ticket, as worded by MIT Kerberos. */
 export const noKerberosTicket = 'No Kerberos credentials available'
 
 export const newLoginReport = (): LoginReport => ({
@@ -39,9 +42,9 @@ const bannerOf = ({ banner }: LoginReport): string => {
 const isBooting = /is booting up|not permitted to log in yet|is going down/i
 
 /**
- * Creates the error for a server that closed the connection after it had accepted a key, which sshd does when PAM
- * rejects the account. The kind is `credentials`, or `unreachable` while the host starts up or shuts down. Returns
- * undefined for other failures.
+ * Creates the error for a server that closed the connection after accepting a key, as sshd does when PAM rejects the
+ * account. The kind is `credentials`, or `unreachable` while the host starts up or shuts down. Returns undefined for
+ * other failures.
  */
 export function refusedAfterKey(
   { machine, user, address }: Endpoint,
@@ -75,7 +78,7 @@ export function loginRejected(endpoint: Endpoint, report: LoginReport): UserErro
   )
 }
 
-/** Returns the hint for a failed login with a Kerberos ticket. */
+/** Returns the hint for a login with a Kerberos ticket that failed for `reason`. */
 function kerberosHint(user: string, reason: string): string {
   if (/not found in Kerberos database/i.test(reason))
     return "set HostName in ~/.ssh/config to the host's name in the Kerberos realm"

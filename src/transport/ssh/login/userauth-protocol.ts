@@ -29,7 +29,7 @@ const silentAlgorithms = ['rsa-sha2-512', 'rsa-sha2-256']
 /** The offset of the payload in a packet, in bytes (RFC 4253 6). */
 const packetHead = 5
 
-/** Follows the login of a client whose `connect` has just been called. */
+/** Tracks the login of a client whose `connect` has just been called. */
 export function followUserAuth(client: Client): UserAuth {
   const protocol = protocolOf(client)
   const { _handlers: handlers } = protocol
@@ -62,7 +62,7 @@ export function followUserAuth(client: Client): UserAuth {
   }
 }
 
-/** Any key of ssh2, which recognizes its own keys by a property that only they have. */
+/** An arbitrary ssh2 key to copy: ssh2 recognizes its own keys by a property that only they have. */
 const template = ssh2.utils.parseKey(
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAGIiOy0XPiAAAz8HfBHYxjcDyqlt8KFHGaJJjEUOhTM',
 ) as ParsedKey
@@ -74,7 +74,10 @@ const asParsedKey = ({ blob }: PublicKey, { offered }: Offer): ParsedKey =>
     getPublicSSH: { value: () => blob },
   }) as ParsedKey
 
-/** Whether ssh2 can send a signature itself: it cannot use another name than that of the key, or additional fields. */
+/**
+ * Whether ssh2 can send a signature itself. It cannot if the signature needs a different name than the key, or
+ * additional fields.
+ */
 const isPlain = ({ offered, signature }: Offer): boolean =>
   offered === signature && !offered.startsWith('sk-')
 
@@ -86,7 +89,7 @@ export class OneKeyAgent extends ssh2.BaseAgent<ParsedKey> {
   readonly #auth: UserAuth
   readonly #failed: (error: unknown) => void
 
-  /** `failed` is called with the reason if there is no signature; the next key is tried then. */
+  /** `failed` is called with the reason if there is no signature; the next key is then tried. */
   constructor(
     key: PublicKey,
     {
