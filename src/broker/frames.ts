@@ -52,7 +52,7 @@ export class Wire {
     this.#socket = socket
     socket
       .on('data', (chunk) => this.#read(chunk))
-      .on('error', () => {}) // handled by the close event
+      .on('error', () => {}) // handled by the `close` listener
       .on('close', () => {
         this.#listener.closed?.()
         this.#notifyDrained()

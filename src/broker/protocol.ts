@@ -21,15 +21,15 @@ import type { Environment } from '../os/environment.ts'
  *   { retired }          if it belongs to another build: it stops listening, and the client starts another broker;
  * and then
  *   { ask }              a prompt for the user, which the client answers with { answer };
- *   { opened }           when the request was carried out; or
- *   { error }            when it failed: the client throws this error.
+ *   { opened }           when the request has been carried out; or
+ *   { error }            when the request failed: the client throws this error.
  * After { opened }, both sides send data, depending on the request:
  *   link                 nothing; { error } when the connection to the host is lost
  *   dial, engine         the data of the stream; { error } when it breaks
  *   exec                 client: the program's input, { kill } and { resize }; broker: its output, its error output,
  *                        { taken } for each chunk of input that the program has read, and at the end { exit } or
  *                        { error }
- *   command              like exec, for a command line of fleet; { opened } contains what the client prints if the
+ *   command              like exec, for a fleet command line; { opened } contains what the client prints if the
  *                        broker stops, and { want } asks the client to read its input or to switch its terminal to
  *                        raw mode
  *   listen               broker: { listening }, then { connection } for each connection that the host accepts

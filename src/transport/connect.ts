@@ -57,7 +57,8 @@ async function findSecurityKey(
 }
 
 /**
- * Adds the output of `ssh -G` to an alias of the user's SSH configuration, so that ssh runs only once for a connection.
+ * Adds the output of `ssh -G` to an alias from the user's SSH configuration, so that ssh runs only once for each
+ * connection.
  */
 async function readAlias(
   { alias }: Pick<SshTarget, 'alias'>,

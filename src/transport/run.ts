@@ -86,7 +86,7 @@ export async function run(
       readBeginning(running.stderr, { limit: maxOutputBytes, onData }),
       running.exit,
     ])
-    ended.catch(ignored('ssh', 'read the output of a command')) // a command that does not end on an abort is abandoned
+    ended.catch(ignored('ssh', 'read the output of a command')) // a command that ignores the abort is abandoned
     const [stdout, stderr, status] = await Promise.race([ended, rejectOnAbort(ending.signal)])
     if (running.stdout instanceof AfterMark && !isStarted() && 'code' in status) {
       throw await notStarted(status.code, `${running.stdout.greeting}\n${stderr}`)

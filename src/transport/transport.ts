@@ -10,11 +10,11 @@ export interface TerminalSize {
 }
 
 export interface ExecOptions {
-  /** Run the command on a terminal of this size and type (`TERM`). */
+  /** The size and type (`TERM`) of the terminal to run the command on; without it, the command has no terminal. */
   readonly terminal?: TerminalSize & { readonly type: string }
   /** Aborting terminates the command (with `TERM`) and rejects `exit` with the abort signal's reason. */
   readonly signal?: AbortSignal
-  /** Let the command use the SSH agent of this login, as `ssh -A` does. */
+  /** Whether the command may use the SSH agent of this login, as with `ssh -A`. */
   readonly forwardAgent?: boolean
 }
 
@@ -54,7 +54,7 @@ export interface ProcessRef {
   readonly since: string | undefined
 }
 
-/** A Unix socket of this computer that forwards to an engine. */
+/** A Unix socket on this computer that forwards to an engine. */
 export interface EngineSocket {
   readonly path: string
   /** Rejects when the connection to the host is lost while the socket is in use; never resolves. */

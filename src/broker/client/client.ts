@@ -73,9 +73,9 @@ export interface BrokerClient {
   ): Promise<readonly ForwardStatus[]>
   /** Lists the forwarded ports. A broker that died without being stopped is restarted and restores them. */
   forwards(): Promise<readonly ForwardStatus[]>
-  /** Stops the forwards that listen on these local addresses. */
+  /** Stops the forwards that listen on the given local addresses. */
   stopForwards(locals: readonly string[]): Promise<void>
-  /** Stops serving the engine sockets with these names for docker contexts. */
+  /** Removes docker contexts as users of the engine sockets with the given names. */
   forget(files: readonly string[]): Promise<void>
   /**
    * Stops the broker and everything that runs through it. Resolves as `status` does, with the broker's last state, or
@@ -84,7 +84,7 @@ export interface BrokerClient {
   stop(): Promise<BrokerStatus | 'retired' | 'killed' | undefined>
 }
 
-/** How many times a request is sent to a busy broker that does not respond before the command connects directly. */
+/** How many times a request is sent to a busy, unresponsive broker before the command connects directly. */
 const maxWaits = 6
 /**
  * How many times a broker that exited or belongs to another build is replaced before the command connects
@@ -111,7 +111,7 @@ const loginOf = (env: Login['env'], target: BrokerTarget, { prompt }: SshOptions
   canPrompt: prompt !== undefined,
 })
 
-/** Creates a client of this user's broker. The broker is looked up on first use, and started if it is not running. */
+/** Creates a client for this user's broker. The broker is looked up on first use, and started if it is not running. */
 export function openBrokerClient(location: BrokerLocation): BrokerClient {
   const identity = { protocol: protocolVersion, build: location.build }
   let starting: Promise<Socket> | undefined
@@ -376,6 +376,6 @@ function rejectWhenLost(watch: Wire, brokenError: () => Error): Promise<never> {
       closed: () => reject(brokenError()),
     })
   })
-  lost.catch(() => {}) // some callers do not wait for it
+  lost.catch(() => {}) // some callers do not handle the rejection
   return lost
 }

@@ -13,7 +13,7 @@ export function checkFolder(folder: string): void {
 
 const absent = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'])
 
-/** Connects to the broker of this directory. Resolves to undefined when none is listening. */
+/** Connects to the broker whose socket is in this directory. Resolves to undefined if no broker is listening. */
 export async function findBroker(folder: string): Promise<Socket | undefined> {
   let socket: Socket | undefined
   try {

@@ -16,8 +16,9 @@ const acceptTimeoutMs = 8_000
 export class BrokerHung extends BrokerUnavailable {}
 
 /**
- * Sends a request. Resolves when the broker has accepted it, or to `retired` if the broker belongs to another
- * build, or to undefined if it exited; in both cases it has done nothing. Rejects with {@link BrokerHung}.
+ * Sends a request. Resolves when the broker has accepted it. Resolves to `retired` if the broker belongs to another
+ * build, and to undefined if it exited; in these two cases, it has done nothing. Rejects with {@link BrokerHung} if it
+ * does not respond.
  */
 export function sendHello(socket: Socket, hello: Hello): Promise<Wire | 'retired' | undefined> {
   const wire = new Wire(socket)

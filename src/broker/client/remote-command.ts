@@ -8,7 +8,7 @@ import type { Wire } from '../frames.ts'
 
 /**
  * Creates the output streams of a remote program. They share one connection, which is paused while one of them is full.
- * A destroyed stream is never full.
+ * A destroyed stream never counts as full.
  */
 function openRemoteOutputs(wire: Wire) {
   const full = new Set<Readable>()

@@ -9,7 +9,7 @@ import {
 import { trace, traceRequest } from '../../os/trace.ts'
 import { Wire } from '../frames.ts'
 
-/** How long the broker may take to accept a command, in milliseconds; a slower broker saves no time. */
+/** How long the broker may take to accept a command, in milliseconds. Using a slower broker would not save any time. */
 const acceptTimeoutMs = 2_000
 
 /** A fleet command line that runs in the broker. */
@@ -21,9 +21,9 @@ export interface AcceptedRun {
 }
 
 /**
- * Asks the broker of `folder` to run a fleet command line. Resolves to undefined, with nothing printed or done, if the
- * broker is not running, belongs to another build, or declines the command. In these cases, this process runs the
- * command itself.
+ * Asks the broker whose socket is in `folder` to run a fleet command line. Resolves to undefined, with nothing printed
+ * or done, if the broker is not running, belongs to another build, or declines the command. In these cases, this
+ * process runs the command itself.
  */
 export function requestRun(
   folder: string,

@@ -44,9 +44,9 @@ async function acquireStartLock(lock: string): Promise<boolean> {
 }
 
 /**
- * The environment variables that the broker gets from the command that starts it. The broker serves other
- * terminals too, so it must not get other variables, such as secrets of a provider. Each request includes the
- * variables of its own login.
+ * The environment variables that the broker gets from the command that starts it. The broker serves other terminals
+ * too, so it must not get other variables, such as a provider's secrets. Each request includes the variables of its own
+ * login.
  */
 const inheritedVariables =
   /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|TZ|LANG|LC_\w+|FLEET_HOME|XDG_(?:DATA|CACHE|CONFIG|STATE)_HOME|XDG_RUNTIME_DIR)$/
@@ -74,7 +74,7 @@ const doesNotStart = (): never => {
   throw new BrokerUnavailable("fleet's background process (the broker) did not start")
 }
 
-/** Waits for the broker that this process or another one starts. */
+/** Waits until the broker, which this process or another one starts, is listening, and connects to it. */
 async function waitForBroker(location: BrokerLocation): Promise<Socket> {
   const { folder } = location
   const lock = join(folder, 'starting')

@@ -9,7 +9,7 @@ const acceptTimeoutMs = 10_000
 interface AnnouncedConnections {
   /** Keeps a connection, and returns the ID with which the client accepts it. */
   add(connection: Duplex): string
-  /** Removes and returns the connection with this ID. Throws with code `REFUSED` if it was closed. */
+  /** Removes and returns the connection with this ID. Throws with code `REFUSED` if the connection was closed. */
   accept(id: string): Duplex
 }
 

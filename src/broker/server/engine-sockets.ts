@@ -32,13 +32,13 @@ export interface SocketsOptions {
 export interface Sockets extends AsyncDisposable {
   /**
    * Serves a socket until the returned function is called and there are no other holders. `onBroken` is called with the
-   * error when a connection breaks because the connection to the host was lost, before the client of the connection
-   * notices.
+   * error when a forwarded connection breaks because the connection to the host was lost. It is called before the
+   * client of the forwarded connection notices.
    */
   hold(engine: ServedEngine, onBroken: (error: Error) => void): Promise<() => void>
   /** Serves a socket while a process runs or a docker context uses it. The next broker continues to serve it. */
   keep(engine: ServedEngine, holder: ProcessRef | 'context'): Promise<void>
-  /** Removes docker contexts as holders of these sockets. */
+  /** Removes docker contexts as holders of the given sockets. */
   forget(files: readonly string[]): Promise<void>
   /** Serves the sockets that an earlier broker recorded. */
   restore(): Promise<void>
@@ -72,7 +72,7 @@ const holderCheckMs = 20_000
  * programs often retry several times.
  */
 const failureCacheMs = 2_000
-/** A failure that occurs within this time, in milliseconds and including waits, is not remembered. */
+/** A failure that occurs within this time, in milliseconds (including any waiting), is not remembered. */
 const quickFailureMs = 3_000
 
 /** The variables that are recorded on disk. A proxy program that the next broker starts gets no other variables. */

@@ -54,7 +54,7 @@ export interface Forwards extends AsyncDisposable {
     forwards: readonly PortForward[],
     hold: () => Promise<() => void>,
   ): Promise<readonly ForwardStatus[]>
-  /** Stops the forwards that listen on these local addresses. */
+  /** Stops the forwards that listen on the given local addresses. */
   stop(locals: readonly string[]): Promise<void>
   /** Restores the forwards that an earlier broker recorded. */
   restore(): Promise<void>

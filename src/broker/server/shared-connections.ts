@@ -27,8 +27,8 @@ interface Use {
 /** The shared connections to hosts. */
 export interface Hosts extends AsyncDisposable {
   /**
-   * Resolves to the connection to a host, which is opened if necessary. Rejects as `connectSsh` does. With
-   * `forSession`, another connection is used if the first has no free session.
+   * Resolves to the connection to a host, which is opened if necessary. Rejects as `connectSsh` does. If `forSession`
+   * is set and the connection has no free session, another connection is used.
    */
   use(target: BrokerTarget, caller: Caller, forSession?: boolean): Promise<Use>
   /** Whether a connection to a host is open. */

@@ -103,7 +103,7 @@ async function serve(address: ListenOptions, take: Take): Promise<Server> {
 const portOf = (server: Server | undefined): number | undefined =>
   (server?.address() as AddressInfo | null | undefined)?.port
 
-/** How many ports chosen by the system to try if a port that is free on 127.0.0.1 is in use on ::1. */
+/** How many system-chosen ports to try if a port that is free on 127.0.0.1 is in use on ::1. */
 const portTries = 5
 
 /** Listens on 127.0.0.1 and, if IPv6 is available, on the same port of ::1. */

@@ -41,7 +41,7 @@ export function spawnOnTerminal(
       const setSize = (file: string) =>
         spawn('stty', ['-F', file, 'rows', String(rows), 'columns', String(columns)], {
           stdio: 'ignore',
-        }).on('error', () => {}) // a terminal with a wrong size is still usable
+        }).on('error', () => {}) // a terminal with the wrong size is still usable
       device.then(setSize, () => {})
     },
   }

@@ -130,8 +130,7 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
       { address: target.address, port: target.port, ...target.settings?.knownHosts },
       env,
     ),
-    // An inventory may come from other people, so its names must not be able to select commands in ssh_config (see
-    // usableAlias).
+    // An inventory may come from other people: its names must not select commands in ssh_config (see usableAlias).
     target.alias === undefined ? ['-F', 'none'] : configOptions(env),
   ])
   using deadline = startDeadline(connectTimeoutMs, caller)

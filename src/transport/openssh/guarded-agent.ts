@@ -19,7 +19,7 @@ export interface GuardedAgent extends AsyncDisposable {
   open(): () => void
 }
 
-/** Creates the socket in `folder`, which forwards to the agent at `socket`. */
+/** Creates the socket in `folder`, and forwards its connections to the agent at `socket`. */
 export async function serveGuardedAgent(folder: string, socket: string): Promise<GuardedAgent> {
   let users = 0
   const server = createServer((near) => {

@@ -15,7 +15,7 @@ type Binding = Pick<SshSettings, 'family' | 'bind'>
  */
 const headStart = 250
 
-/** Error codes that report a problem in this computer's own network. The error of another address is more helpful. */
+/** Error codes that report a problem in this computer's own network. An error from another address is more helpful. */
 const vagueCodes = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
 
 /**
@@ -86,7 +86,7 @@ async function open(
   }
 }
 
-/** Returns the error for an address with a zone (RFC 4007 11) that is not an interface of this computer. */
+/** Returns the error for an address whose zone (RFC 4007 11) is not a network interface of this computer. */
 function interfaceMissing(host: string, cause: unknown): Error | undefined {
   const [, zone] = /^[0-9a-f:.]+%(.*[^0-9].*)$/i.exec(host) ?? []
   if (zone === undefined || zone in networkInterfaces()) return undefined
@@ -95,7 +95,7 @@ function interfaceMissing(host: string, cause: unknown): Error | undefined {
 }
 
 /**
- * Connects to the address of a host that answers first. If an attempt has failed, or has not succeeded soon, the next
+ * Connects to whichever address of a host answers first. If an attempt has failed, or has not succeeded soon, the next
  * address is tried in parallel. Each attempt may use the whole time limit.
  */
 export async function connectTcp(

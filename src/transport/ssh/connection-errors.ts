@@ -94,7 +94,7 @@ const at = ({ address, port }: Endpoint): string =>
 const look = ({ machine, isNew = false }: Endpoint): string =>
   isNew ? '' : `; to show the host's state: fleet status ${machine}`
 
-/** Returns a command line that shows the steps of connecting with ssh. */
+/** Returns an `ssh` command line whose output shows the steps of connecting. */
 function verboseSsh({ destination, address, ...endpoint }: Endpoint): string {
   const { user, host, port } =
     destination === undefined ? { ...endpoint, host: address } : parseDestination(destination)
@@ -103,8 +103,8 @@ function verboseSsh({ destination, address, ...endpoint }: Endpoint): string {
 }
 
 /**
- * Quotes the text that a server sent instead of its version. An overloaded sshd (MaxStartups) reports its state in that
- * text.
+ * Quotes the text that a server sent instead of its version. An overloaded sshd (MaxStartups) reports the overload in
+ * that text.
  */
 function printedBy(error: unknown): string {
   const isQuote = error instanceof ClosedEarly || error instanceof NotSsh
@@ -121,7 +121,7 @@ export const isUnanswered = (error: unknown): boolean =>
 const isMissing = (error: unknown): error is ProxyCommandEnded =>
   error instanceof ProxyCommandEnded && 'missing' in error.ending
 
-/** Whether a proxy program failed for a reason that does not go away by waiting. */
+/** Whether a proxy program failed for a reason that waiting does not resolve. */
 export const isPermanent = (error: unknown): boolean =>
   error instanceof UserError && error.cause instanceof ProxyCommandEnded && error.cause.isPermanent
 

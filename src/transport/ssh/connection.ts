@@ -17,7 +17,7 @@ export interface Connection extends AsyncDisposable {
   readonly endpoint: Endpoint
   /** Rejects when the connection is lost; never resolves. */
   readonly lost: Promise<never>
-  /** Returns why the connection has ended; undefined while it is up. */
+  /** Returns why the connection has ended; undefined while the connection is up. */
   readonly ended: () => Error | undefined
   /** Sends a request that has no effect: it cancels a forwarding that does not exist (RFC 4254 7.1). */
   readonly flush: () => void
@@ -26,8 +26,8 @@ export interface Connection extends AsyncDisposable {
 }
 
 /**
- * The state of a connection. `end` marks the connection as ended, with a cause. After a call of `close`, the end of the
- * connection does not count as a loss.
+ * The state of a connection. `end` marks the connection as ended, with a cause. After `close` has been called, the end
+ * of the connection does not count as a loss.
  */
 interface Loss extends Pick<Connection, 'lost' | 'ended'> {
   readonly end: (cause?: unknown) => void

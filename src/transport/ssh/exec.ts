@@ -184,7 +184,7 @@ export async function startCommand(
   const stdout = outputOf(channel, marked && terminal ? cshErrorFilter() : undefined)
   const stderr = outputOf(channel.stderr, marked && !terminal ? cshErrorFilter() : undefined)
   stdin.pipe(channel)
-  channel.on('error', () => stdin.destroy()) // the command ended while its input was written
+  channel.on('error', () => stdin.destroy()) // the command ended while its input was being written
 
   const aborted = new Promise<never>((_resolve, reject) => {
     const drop = (reason: unknown) => {

@@ -22,7 +22,7 @@ import { type UserAuth, followUserAuth } from './login/userauth-protocol.ts'
 
 /**
  * The default algorithms, best first: the client's order decides (RFC 4253 7.1). Group exchange comes last because it
- * costs ssh2 seconds.
+ * takes ssh2 seconds.
  */
 const algorithms = {
   kex: [
@@ -65,8 +65,8 @@ const legacy = {
 } satisfies Algorithms
 
 /**
- * Returns the algorithms that the configuration names and fleet supports, in the order of the configuration. Returns
- * all of `known` if the configuration names none. Throws kind `unsupported` if fleet supports none of them.
+ * Returns the algorithms that the configuration names and that fleet supports, in the order of the configuration.
+ * Returns all of `known` if the configuration names none. Throws kind `unsupported` if fleet supports none of them.
  */
 function choose<Name extends string>(
   kind: string,
@@ -193,9 +193,9 @@ interface Greeting {
 }
 
 /**
- * Passes the server's data to ssh2 only from the line with the version onward (RFC 4253 4.2): ssh2 loses parts of a
- * line that arrives in several packets, and does not count lines across packets. If there is no version within the
- * limits, the client fails with {@link NotSsh}.
+ * Passes the server's data to ssh2 starting with the version line (RFC 4253 4.2): ssh2 loses parts of a line that
+ * arrives in several packets, and does not count lines across packets. If there is no version within the limits, the
+ * client fails with {@link NotSsh}.
  */
 function readGreeting(client: Client, onVersion: () => void): Greeting {
   const protocol = protocolOf(client)

@@ -17,8 +17,8 @@ export const keepalive = (
 
 /**
  * Calls `end` when no data has arrived for as long as `alive` allows. Any data counts, not only the answer to a probe,
- * which may have to wait behind a long upload. The ticks of a timer are counted instead of the elapsed time, so that,
- * after having been suspended, a process first reads the data that has arrived.
+ * which may have to wait behind a long upload. The ticks of a timer are counted instead of the elapsed time, so that a
+ * process that was suspended first reads the data that arrived in the meantime.
  */
 export function watchForSilence(stream: Duplex, alive: Alive, end: (cause: Error) => void): void {
   const { seconds, count } = alive ?? usualAlive

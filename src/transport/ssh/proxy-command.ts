@@ -25,14 +25,14 @@ export type ProxyCommand =
 /** A proxy program, and the texts for its errors. */
 interface ProxyProgram {
   readonly argv: readonly string[]
-  /** How to install the program, for the error if it is missing. */
+  /** How to install the program, shown in the error if the program is missing. */
   readonly install?: string | undefined
   /**
    * Hints for failures of the program. The first hint whose text occurs in the program's standard error applies; an
    * empty text always applies.
    */
   readonly hints?: readonly ProgramHint[] | undefined
-  /** Additional environment variables of the program. */
+  /** Additional environment variables for the program. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /** Present if the program listens on a port; absent if the connection uses its standard input and output. */
   readonly listens?: ListeningProgram | undefined
@@ -256,8 +256,8 @@ export class ProxyStream extends Duplex {
   }
 
   /**
-   * Ends the stream after its connection has ended, unless the program exits soon, since its exit status tells more
-   * about the reason.
+   * Ends the stream after its connection has ended, unless the program exits soon: the program's exit status then
+   * explains the reason better.
    */
   async #endSoon(): Promise<void> {
     await Promise.race([this.#exited, pause(drainMs)])
@@ -339,8 +339,8 @@ export class ProxyStream extends Duplex {
 }
 
 /**
- * Returns the command line of a proxy program. A command line is run by the user's shell, which is then replaced by the
- * program, as in ssh.
+ * Returns the argument list that starts a proxy program. A shell line is run by the user's shell, which the program
+ * then replaces, as in ssh.
  */
 function argvOf(command: ProxyCommand, env: Environment): readonly string[] {
   if ('argv' in command) return command.argv

@@ -31,7 +31,8 @@ function listenersOf(client: Client): Map<string, Take> {
 }
 
 /**
- * Asks the host to listen (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port if the socket is a TCP socket.
+ * Asks the host to listen on a socket (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port if the socket is a
+ * TCP socket.
  */
 function request({ client }: Connection, socket: SocketAddress): Promise<number | undefined> {
   return new Promise((resolve, reject) => {

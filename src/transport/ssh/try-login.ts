@@ -50,7 +50,7 @@ export interface LoginFailure {
    * connection; `other`: see the message.
    */
   readonly reason: 'closed' | 'refused' | 'silent' | 'no-route' | 'not-ssh' | 'early' | 'other'
-  /** The message for the user, the same as in errors of `connectSsh`. */
+  /** The message for the user, the same as in the errors that `connectSsh` throws. */
   readonly message: string
   readonly hint?: string | undefined
   /** The text that the server sent instead of its version, on one line. */
@@ -187,7 +187,7 @@ async function openSessions(
 
 /**
  * Logs in over a new connection and reports each step. Never prompts the user, and never throws because of the host's
- * behavior. The steps are those of `connectSsh`.
+ * behavior. Takes the same steps as `connectSsh`.
  */
 export async function tryLogin(
   given: SshTarget,

@@ -4,7 +4,7 @@ import type { Destination } from '../destination.ts'
 import { valueOf } from './answer.ts'
 import { hasKerberosTicket } from './kerberos.ts'
 
-/** Settings about connecting that fleet applies, in lower case, as `ssh -G` prints them. */
+/** Connection settings that fleet applies, in lower case, as `ssh -G` prints them. */
 const applied = new Set(
   `hostname user port identityfile identityagent certificatefile identitiesonly proxycommand proxyjump proxyusefdpass
    hostkeyalias userknownhostsfile globalknownhostsfile addressfamily bindaddress bindinterface connecttimeout
@@ -15,7 +15,7 @@ const applied = new Set(
   ),
 )
 
-/** Settings that only the client `openssh` applies. */
+/** Settings that only the `openssh` client applies. */
 const appliedByOpenSsh = new Set(
   `pkcs11provider securitykeyprovider hostbasedauthentication hostbasedacceptedalgorithms hostbasedkeytypes enablesshkeysign
    compression rekeylimit requiredrsasize casignaturealgorithms revokedhostkeys addkeystoagent connectionattempts ipqos

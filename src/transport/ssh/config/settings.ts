@@ -57,7 +57,7 @@ function methodsOf(first: (keyword: string) => string | undefined): SshSettings[
   return methods.join(' ') === allMethods.join(' ') ? undefined : methods
 }
 
-/** Removes undefined properties, so that equal logins are equal as JSON. */
+/** Removes undefined properties, so that equal logins have equal JSON. */
 function present<Value extends object>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Value
 }

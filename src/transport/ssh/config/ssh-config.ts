@@ -19,7 +19,7 @@ export interface SshConfig {
   readonly port: number
   /** Private keys that exist on this computer, best first. */
   readonly identityFiles: readonly string[]
-  /** Certificates of the user's keys (`CertificateFile`) that exist on this computer. */
+  /** Certificates for the user's keys (`CertificateFile`) that exist on this computer. */
   readonly certificateFiles?: readonly string[]
   /** `IdentityAgent`, if it is not SSH_AUTH_SOCK: a path, `none`, or `$NAME` for an environment variable. */
   readonly agent?: string
@@ -170,7 +170,7 @@ interface ResolveOptions {
 }
 
 /**
- * Determines how to log in to `destination` (`[user@]host[:port]`, or an alias of ~/.ssh/config), from the output of
+ * Determines how to log in to `destination` (`[user@]host[:port]`, or an alias from ~/.ssh/config), from the output of
  * `ssh -G` if ssh is installed. Throws kind `usage` for a malformed destination or configuration, and `unsupported` for
  * ProxyUseFdpass.
  */

@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { UserError } from '../../../errors.ts'
 import { type Environment, homeOf } from '../../../os/environment.ts'
 
-/** The values of a login with which tokens of ssh_config(5) are replaced. */
+/** The values of a login that replace the tokens of ssh_config(5). */
 export interface TokenValues {
   /** The host as the user typed it. */
   readonly host: string

@@ -9,7 +9,7 @@ import type { Environment } from '../../../os/environment.ts'
 
 // The file format is described in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
 
-/** Returns the name of a host in known_hosts files, which includes the port unless it is 22. */
+/** Returns a host's name as it appears in known_hosts files: with the port unless the port is 22. */
 const nameOf = (address: string, port: number): string =>
   port === 22 ? address.toLowerCase() : `[${address.toLowerCase()}]:${port}`
 
@@ -47,7 +47,7 @@ export interface KnownHost {
   readonly authorities: readonly KnownHostKey[]
 }
 
-/** Whether a list of patterns matches a name: at least one pattern does, and no negated pattern does. */
+/** Whether a list of patterns matches a name: at least one pattern matches, and no negated pattern does. */
 function matchesList(list: string, name: string): boolean {
   if (list.startsWith('|')) return matchesHashed(list, name)
   const patterns = list.split(',')

@@ -198,8 +198,8 @@ export async function readCertificate(file: string): Promise<PublicKey | undefin
 }
 
 /**
- * Resolves to the fingerprint, `SHA256:…`, of the key in a file, private or public, encrypted or not. Resolves to
- * undefined if there is no readable key.
+ * Resolves to the fingerprint, `SHA256:…`, of the key in a file. The key may be private or public, and encrypted or
+ * not. Resolves to undefined if there is no readable key.
  */
 export async function fingerprintKeyFile(file: string): Promise<string | undefined> {
   const content = await readKeyFile(file)

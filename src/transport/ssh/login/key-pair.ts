@@ -13,8 +13,7 @@ export interface KeyPair {
 
 /** Generates an Ed25519 key pair. The comment is stored in the private key. */
 export function makeKeyPair(comment: string): KeyPair {
-  // ssh2 1.17 drops a leading zero byte of the public key, so about one key in 256 can be read neither by ssh2 nor by
-  // OpenSSH.
+  // ssh2 1.17 drops a leading zero byte of the public key, so ssh2 and OpenSSH cannot read about one key in 256.
   for (;;) {
     const made = ssh2.utils.generateKeyPairSync('ed25519', { comment })
     const publicKey = parsePublicKey(made.public)

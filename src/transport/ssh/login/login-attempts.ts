@@ -41,7 +41,7 @@ export type Prompt = (question: Question) => Promise<string>
 /** The credentials and settings of a login. */
 export interface Credentials {
   readonly user: string
-  /** The address of the host, which password prompts show. */
+  /** The address of the host, shown in password prompts. */
   readonly host: string
   /** Key files to try first, in order. */
   readonly identityFiles: readonly string[]
@@ -83,8 +83,8 @@ interface Candidate {
 const idOf = ({ blob }: PublicKey): string => blob.toString('base64')
 
 /**
- * Returns a function that asks for the passphrase before it signs. It is called only once the server has accepted the
- * key, so the user does not have to type the passphrase unnecessarily.
+ * Returns a function that asks for the passphrase before it signs. The function is not called until the server has
+ * accepted the key, so the user does not have to type the passphrase unnecessarily.
  */
 function signAfterAsking(
   file: string,

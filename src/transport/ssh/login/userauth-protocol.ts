@@ -75,7 +75,7 @@ const asParsedKey = ({ blob }: PublicKey, { offered }: Offer): ParsedKey =>
   }) as ParsedKey
 
 /**
- * Whether ssh2 can send a signature itself. It cannot if the signature needs a different name than the key, or
+ * Whether ssh2 can send a signature itself. It cannot if the signature needs a name that differs from the key's, or
  * additional fields.
  */
 const isPlain = ({ offered, signature }: Offer): boolean =>
