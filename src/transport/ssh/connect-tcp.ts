@@ -95,7 +95,7 @@ function interfaceMissing(host: string, cause: unknown): Error | undefined {
 }
 
 /**
- * Connects to whichever address of a host answers first. If an attempt has failed, or has not succeeded soon, the next
+ * Connects to a host at the address that answers first. If an attempt has failed, or has not succeeded soon, the next
  * address is tried in parallel. Each attempt may use the whole time limit.
  */
 export async function connectTcp(
