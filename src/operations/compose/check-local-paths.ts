@@ -5,7 +5,7 @@ import { ignored } from '../../os/trace.ts'
 import { type ProjectModel, type Use, localFileOf, mapPaths } from './project-model.ts'
 import { type Root, isWithin } from './rooted-paths.ts'
 
-/** Top-level directories that no project owns. Sources: the Filesystem Hierarchy Standard 3.0; macOS. */
+/** Top-level directories that never belong to a project. Sources: the Filesystem Hierarchy Standard 3.0; macOS. */
 const systemFolders = new Set(
   `bin boot dev etc home lib lib32 lib64 media mnt opt private proc root run sbin srv sys tmp usr var
   Applications Library System Users Volumes`
@@ -13,10 +13,10 @@ const systemFolders = new Set(
     .map((name) => `/${name}`),
 )
 
-/** Directories whose files are interfaces of the kernel. */
+/** Directories whose files are kernel interfaces. */
 const kernelFolders = ['/dev', '/proc', '/sys']
 
-/** Returns why a path is never copied to a host; undefined if it may be copied. */
+/** Returns the reason a path must not be copied to a host; undefined if it may be copied. */
 function reasonOf(
   path: string,
   { home, folder }: { readonly home: string; readonly folder: string },
@@ -31,8 +31,8 @@ function reasonOf(
 
 /**
  * Throws kind `unsupported` for a model that would copy the root directory, a home directory or a system directory of
- * this computer, through a relative path with too many `..` or a link to such a directory. `folder` is the project
- * directory, `subject` the start of the message.
+ * this computer, because of a relative path with too many `..` or a link to such a directory. `folder` is the project
+ * directory; `subject` is the start of the message.
  */
 export async function checkLocalPaths(
   model: ProjectModel,

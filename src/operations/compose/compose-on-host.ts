@@ -42,7 +42,7 @@ import { localPath, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** The images of a model, and the base images of those that it builds. */
+/** The images that a model names, and the base images of those that it builds. */
 async function imagesIn(model: ProjectModel, paths: LocalPaths): Promise<string[]> {
   const images = Object.values(model.services ?? {}).flatMap(({ image }) => image ?? [])
   for (const { dockerfile } of paths.contexts) {
@@ -67,7 +67,7 @@ function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void
   }
 }
 
-/** Runs Compose, and replaces paths on the host by local paths in its output. */
+/** Runs Compose, and replaces paths on the host with local paths in its output. */
 async function runHidingRoot(session: HostSession, run: HostRun): Promise<number> {
   const { host, mirror, streams } = session
   if (mirror === undefined || streams.stdout.isTTY === true)
@@ -143,7 +143,7 @@ function mountsOf(model: ProjectModel): Set<string> {
   return mounts
 }
 
-/** Returns the model of the project with the paths on the host, including those of local files with absolute paths. */
+/** Returns the project's model with host paths in place of local ones, even for local files with absolute paths. */
 async function rewrite(
   { project }: HostSession,
   { root }: HostMirror,
@@ -163,7 +163,7 @@ const noModel = (machine: string): UserError =>
     hint: `check the Compose version: fleet -m ${machine} compose version`,
   })
 
-/** Runs a command that needs no mounted files. No files of the project stay on the host. */
+/** Runs a command that needs no mounted files. None of the project's files stay on the host. */
 async function runWithoutFiles(session: HostSession): Promise<number> {
   const { host, command, inputs, streams } = session
   const run: ComposeRun = { words: [command.name ?? '', ...command.rest] }

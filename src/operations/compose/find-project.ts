@@ -18,11 +18,11 @@ const overrideNames = [
 
 /** A local Compose project. */
 export interface ComposeProject {
-  /** The base directory of relative paths. */
+  /** The base directory for relative paths. */
   readonly folder: string
   /** The Compose files: paths, URLs, or `-` for standard input. */
   readonly files: readonly string[]
-  /** Existing environment files. */
+  /** The environment files that exist. */
   readonly envFiles: readonly string[]
 }
 

@@ -1,7 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import { type Root, folderOfRoot } from './rooted-paths.ts'
 
-/** Replaces paths below `root` by local paths in the output of Compose. */
+/** Replaces paths below `root` with local paths in the output of Compose. */
 export function hideRoot(root: Root, text: string): string {
   const below = text.replaceAll(root, '')
   const folder = folderOfRoot(root)
@@ -33,7 +33,7 @@ export function hideRootIn(root: Root): Transform {
   })
 }
 
-/** How many bytes at the end of `text` may be the beginning of `pattern`. */
+/** The number of bytes at the end of `text` that may be the beginning of `pattern`. */
 function overlap(text: Buffer, pattern: Buffer): number {
   for (let size = Math.min(text.length, pattern.length - 1); size > 0; size -= 1) {
     if (text.subarray(text.length - size).equals(pattern.subarray(0, size))) return size

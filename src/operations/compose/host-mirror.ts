@@ -94,14 +94,14 @@ interface Found {
   readonly isUnfinished: boolean
 }
 
-/** Whether a value is a relative path without `.` and `..`. */
+/** Whether a value is a relative path without `.` or `..` components. */
 const isBelow = (path: unknown): path is string =>
   typeof path === 'string' &&
   path !== '' &&
   !path.includes('\0') &&
   path.split('/').every((name) => name !== '' && name !== '.' && name !== '..')
 
-/** Parses an entry of a record, without unknown properties; undefined if it is invalid. */
+/** Parses an entry of a record, dropping unknown properties; undefined if it is invalid. */
 function parseEntry(value: unknown): Entry | undefined {
   const { type, mode, digest, target } = value as Partial<Record<string, unknown>>
   if (type === 'link') return typeof target === 'string' ? { type, target } : undefined
@@ -157,13 +157,13 @@ const isEqual = (one: Entry | undefined, other: Entry | undefined): boolean =>
 interface Unfinished {
   /** The record before the update. */
   readonly shipped: Shipped
-  /** The record that the finished update would have left. */
+  /** The record that the update would have left if it had finished. */
   readonly pending: Shipped
   /** The path of the file that the update was overwriting; empty if there is none. */
   readonly overwriting: string
 }
 
-/** Returns the record of copied files after an interrupted update: each file as the update left it. */
+/** Returns the record of copied files after an interrupted update. It describes each file as the update left it. */
 function recordAfter(
   { shipped, pending, overwriting }: Unfinished,
   host: ReadonlyMap<string, HostEntry>,
@@ -180,7 +180,8 @@ function recordAfter(
     }
     const isOurs = path === overwriting || isSame(before, found) || isSame(after, found)
     if (!isOurs) continue
-    // The modes on the host are unknown: a mode other than the local file's is recorded, so that the mode is set again.
+    // The modes on the host are unknown. A mode that differs from the local file's is recorded, so the next update sets
+    // it again.
     const [wanted] = modesOf(local.get(path))
     const modes = [...modesOf(before), ...modesOf(after)]
     const mode = modes.find((one) => one !== wanted) ?? wanted ?? 0
@@ -383,7 +384,7 @@ function scriptFor(plan: ShippingPlan, host: Found['host']): string {
 export const formatRecord = (shipped: Shipped): string =>
   [...shipped].map((pair) => `${JSON.stringify(pair)}\n`).join('')
 
-/** Creates the directory for the sent files, and removes the directories of commands that were killed. */
+/** Creates the directory for the sent files, and removes directories left over from commands that were killed. */
 const receive = `
 find "$1" -maxdepth 1 -name '.incoming-*' -mmin +60 -exec rm -rf -- {} +
 mkdir -m 700 -- "$1/$2"
@@ -457,7 +458,7 @@ function conflictError(
 
 /**
  * Updates a mirror: sends changed local files and removes deleted ones. Changes on the host are kept. Returns the
- * record of the copied files. Throws kind `failed`, with nothing changed, when files changed on both sides.
+ * record of the copied files. Throws kind `failed`, with nothing changed, when files have changed on both sides.
  * `beforeChange` is called before files on the host change.
  */
 export async function shipFiles(
@@ -484,8 +485,8 @@ export async function shipFiles(
 }
 
 /**
- * Restores a mirror to an earlier record of copied files. The content of the files is on the host, where `stage` gets
- * it. Files that were changed on the host since the last update are kept.
+ * Restores a mirror to an earlier record of copied files. `stage` takes the files' contents from the host. Files that
+ * have been changed on the host since the last update are kept.
  */
 export async function restoreFiles(
   mirror: HostMirror,

@@ -17,9 +17,9 @@ export interface HostSession {
   readonly command: ComposeCommand
   readonly project: ComposeProject
   readonly inputs: ComposeInputs
-  /** The Compose file from standard input. */
+  /** The Compose file read from standard input. */
   readonly stdin: string | undefined
-  /** The copy of the project's files on the host; absent if nothing is kept there. */
+  /** The copy of the project's files on the host; undefined if no files are kept there. */
   readonly mirror: HostMirror | undefined
   readonly streams: Streams
 }

@@ -1,6 +1,6 @@
 import type { Environment } from '../../os/environment.ts'
 
-/** The index of the brace that matches the one before `start`; -1 if there is none. */
+/** The index of the brace that closes the one just before `start`; -1 if there is none. */
 function closingBrace(text: string, start: number): number {
   let depth = 1
   for (let at = start; at < text.length; at += 1) {
@@ -10,7 +10,7 @@ function closingBrace(text: string, start: number): number {
   return -1
 }
 
-/** The value of `${EXPRESSION}`. */
+/** Returns the value of `${EXPRESSION}`. */
 function valueOf(expression: string, values: Environment): string {
   const [, name = '', operator = '', rest = ''] = /^(\w+)(:?[-+?])?([^]*)$/.exec(expression) ?? []
   const value = values[name]
@@ -21,7 +21,7 @@ function valueOf(expression: string, values: Environment): string {
 }
 
 /**
- * Replaces variables, to predict which file a value of a Compose file names. Only Compose itself decides.
+ * Expands variables to predict which file a value in a Compose file names. Only Compose itself knows for certain.
  * Source: the Compose Specification, "Interpolation".
  */
 export function interpolate(text: string, values: Environment): string {

@@ -13,7 +13,9 @@ export type HostEntry =
 export interface ShippingPlan {
   /** The items to send, directories before their content. */
   readonly send: LocalFiles
-  /** Paths to remove, the content of a directory before the directory. A directory that is not empty is kept. */
+  /**
+   * Paths to remove, the contents of a directory before the directory itself. A directory that is not empty is kept.
+   */
   readonly remove: readonly string[]
   /** Items whose mode is the only change. */
   readonly chmod: LocalFiles
@@ -35,8 +37,8 @@ export const isSame = (
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 
 /**
- * Plans the changes on a host. Files that fleet did not copy, or that were changed on the host since, are data (usually
- * of a container) and are kept. If the local file has changed too, the path is a conflict.
+ * Plans the changes on a host. Files that fleet did not copy, or that have been changed on the host since, are treated
+ * as data (usually a container's) and kept. If the local file has changed too, the path is a conflict.
  * - `isHere`: whether a path that is not in `local` still exists on this computer.
  */
 export function planShipping({
@@ -56,7 +58,7 @@ export function planShipping({
   const conflicts = new Set<string>()
   const next = new Map<string, Entry>()
   const removedThere = new Set<string>()
-  /** Local directories by path, with the path of the item that replaced them on the host. */
+  /** Local directories that the host has replaced with another item: their paths, with the path of that item. */
   const replacedThere = new Map<string, string>()
   const there = (path: string): HostEntry => host.get(path) ?? { type: 'nothing' }
 
@@ -81,7 +83,7 @@ export function planShipping({
       if (isOtherMode) chmod.set(path, entry)
       next.set(path, record)
     } else if (found.type === 'nothing') {
-      // a removal by a container is respected if the parent directory still exists
+      // if a container removed the item but not its parent directory, the item stays removed
       const parent = parentOf(path)
       const hadParent = removedThere.has(parent) || there(parent).type === 'folder'
       if (isUnchangedHere && entry.isInMount && hadParent) removedThere.add(path)
@@ -104,8 +106,8 @@ export function planShipping({
 }
 
 /**
- * Whether an item is a directory that the engine created for a missing mount source. If it is empty, the file replaces
- * it.
+ * Whether an item is a directory that the engine created for a missing mount source. If it is empty, the local file
+ * replaces it.
  */
 const isPlaceholder = (found: HostEntry, entry: Entry, base: Entry | undefined): boolean =>
   base === undefined && found.type === 'folder' && entry.type !== 'folder'

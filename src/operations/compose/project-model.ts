@@ -50,7 +50,7 @@ const values = <Value>(record: Readonly<Record<string, Value>> | undefined): Val
 /** How a path is used: mounted by a container, read by Compose, or sent to the engine for a build. */
 export type Use = 'mount' | 'read' | 'build'
 
-/** Unescapes a string of a resolved model. Compose writes each `$` as `$$`, so that it can read the model again. */
+/** Unescapes a string of a resolved model. Compose writes each `$` as `$$`, so that it can read its own output. */
 export const plainText = (text: string): string => text.replaceAll('$$', () => '$')
 
 const escapeDollars = (text: string): string => text.replaceAll('$', () => '$$')
@@ -123,7 +123,7 @@ export interface LocalPaths {
 
 /**
  * Returns the local file for a path in a model; undefined for a path on the host. An absolute path outside the project
- * directory is a path on the host, as in docker with `DOCKER_HOST`.
+ * directory is a path on the host, as it is for docker with `DOCKER_HOST`.
  */
 export function localFileOf(root: Root, folder: string, path: string): string | undefined {
   const local = localPath(root, path)
@@ -169,7 +169,7 @@ export function findLocalPaths(
   return { mounts, contexts, files }
 }
 
-/** Reduces a model to the services `wanted` and their dependencies. */
+/** Reduces a model to the `wanted` services and their dependencies. */
 export function pickServices(model: ProjectModel, wanted: readonly string[]): ProjectModel {
   const left = [...wanted]
   const picked: Record<string, Service> = {}

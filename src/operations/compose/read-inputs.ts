@@ -9,22 +9,22 @@ import { type ScannedFile, scanComposeFile } from './scan-compose-file.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
- * The local files from which Compose on a host reads a project. The host reports missing files and the paths of the
- * project. Because the host is not trusted, one of these files must name each reported path.
+ * The local files from which Compose, running on a host, reads a project. The host reports missing files and the
+ * project's paths. Because the host is not trusted, it may only report paths that one of these files names.
  */
 export interface ComposeInputs {
-  /** The contents of the files by path. */
+  /** The contents of the files, keyed by path. */
   readonly files: ReadonlyMap<string, Buffer>
-  /** Whether a file that Compose may read was not found, so that Compose must report which file it needs. */
+  /** Whether some file that Compose may read was not found. If so, Compose must report which file it needs. */
   readonly isUncertain: boolean
   /**
-   * Files whose `include` contains a variable, an alias or a merge key, so that Compose may read files other than
-   * these.
+   * Files whose `include` contains a variable, an alias or a merge key, so Compose may also read files that are not in
+   * `files`.
    */
   readonly openIncludes: readonly string[]
   /** Adds a file that Compose needs, if it exists and these files name it. Resolves to whether it was added. */
   add(path: string): Promise<boolean>
-  /** Whether these files name a path; `below` lists further base directories of relative paths. */
+  /** Whether these files name a path; `below` lists additional base directories for relative paths. */
   names(path: string, below?: readonly string[]): boolean
   /** The variables of `env` that these files or `words` may use, and those that configure Compose. */
   variables(env: Environment, words: readonly string[]): Record<string, string>
@@ -51,7 +51,7 @@ export async function readInputs(
   const openIncludes: string[] = []
   const used = new Set(wordsOf(stdin ?? ''))
   let isUncertain = false
-  const env: Environment = { ...shell, PWD: cwd } // as Compose sets it
+  const env: Environment = { ...shell, PWD: cwd } // Compose sets PWD to this directory, too
   let values = env
 
   const take = async (file: string): Promise<string> => {

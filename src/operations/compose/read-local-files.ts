@@ -22,11 +22,16 @@ export type LocalEntry = Entry & {
   readonly owner: { readonly uid: number; readonly gid: number }
   /** Whether the item is in a mounted directory, so that a container may have removed it on the host. */
   readonly isInMount: boolean
-  /** Whether the item is mounted individually: a container then sees new content, but not a new file. */
+  /**
+   * Whether the item itself is a mount. A container then sees new contents of the file, but not a file that replaces
+   * it.
+   */
   readonly isMountPoint: boolean
 }
 
-/** The items that must be on a host, by path below the root. Paths use `/`, but do not start with it. */
+/**
+ * The items that must be on a host, keyed by path below the root, with `/` as the separator and without a leading `/`.
+ */
 export type LocalFiles = ReadonlyMap<string, LocalEntry>
 
 /** The local files that a command needs. */

@@ -2,8 +2,8 @@ import { relative, resolve, sep } from 'node:path'
 
 /**
  * A directory that contains the local files under their absolute paths: a link to `/` on this computer, or a copy on a
- * host. Compose resolves relative paths below it, so that they can be distinguished from absolute paths. Written with
- * `/`.
+ * host. Compose resolves relative paths below it, so that they can be distinguished from absolute paths. The separator
+ * is `/`.
  */
 export type Root = string
 
@@ -11,13 +11,13 @@ export type Root = string
 const steps = 32
 
 /**
- * Returns the root in the directory of one run. A relative path with more `..` than its directory is deep refers to `/`
- * on this computer; below the root, it refers to one of the `up` directories above the root, so that it can be
- * distinguished from a path on the host.
+ * Returns the temporary root in the directory of one run. A relative path with more `..` components than its base
+ * directory has levels refers to `/` on this computer. Below the root, it refers to one of the `up` directories above
+ * the root, which distinguishes it from a path on the host.
  */
 export const rootBelow = (folder: string): Root => `${folder}${'/up'.repeat(steps)}/root`
 
-/** Returns the directory of the run that contains a temporary root; undefined for other roots. */
+/** Returns the directory of the run that contains a temporary root; undefined if the root is not temporary. */
 export const folderOfRoot = (root: Root): string | undefined =>
   /^(.*?)(?:\/up)+\/root$/s.exec(slashed(root))?.[1]
 
@@ -49,8 +49,8 @@ export const isWithin = (folder: string, path: string): boolean =>
   path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`)
 
 /**
- * Returns a typed path relative to the working directory. Below a root, which contains the same directories, the result
- * refers to the same file, even if the path was typed as an absolute path.
+ * Makes a path from the command line relative to the working directory. A root contains the same directories, so the
+ * result refers to the same file there, even if the user typed an absolute path.
  */
 export const relativePath = (cwd: string, typed: string): string =>
   slashed(relative(cwd, resolve(cwd, typed))) || '.'

@@ -10,13 +10,11 @@ const otherKeys = new Set(['format', 'required', 'service'])
 export interface ScannedFile {
   /** All string values. */
   readonly texts: readonly string[]
-  /** The strings that may name files which Compose itself reads. */
+  /** The strings that may name files that Compose itself reads. */
   readonly reads: readonly string[]
-  /** The strings that name base directories of relative paths. */
+  /** The strings that name base directories for relative paths. */
   readonly folders: readonly string[]
-  /**
-   * Whether `include` contains a variable, an alias or a merge key, so that only Compose knows which files it names.
-   */
+  /** Whether `include` contains a variable, an alias or a merge key, so only Compose knows which files it names. */
   readonly hasOpenInclude: boolean
 }
 
@@ -36,7 +34,7 @@ function hasOpenInclude({ contents }: Document): boolean {
   })
 }
 
-/** Collects the string values of a Compose file; none if it is not YAML. */
+/** Collects the string values of a Compose file; returns none if the file is not YAML. */
 export function scanComposeFile(content: string): ScannedFile {
   const texts: string[] = []
   const reads: string[] = []

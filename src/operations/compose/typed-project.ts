@@ -3,7 +3,7 @@ import type { Streams } from '../../os/streams.ts'
 import { isRemote } from './find-project.ts'
 import { relativePath } from './rooted-paths.ts'
 
-/** The copy of a Compose file from standard input, and the base directory of its relative paths. */
+/** The copy of a Compose file from standard input, and the base directory for its relative paths. */
 export interface StdinFile {
   readonly path: string
   readonly projectFolder: string
@@ -29,8 +29,8 @@ export function flagsBelowRoot(
 }
 
 /**
- * As {@link flagsBelowRoot}, for environment variables that name files. `between` is the path separator where Compose
- * runs.
+ * As {@link flagsBelowRoot}, for environment variables that name files. `between` is the path separator on the computer
+ * where Compose runs.
  */
 export function variablesBelowRoot(
   env: Streams['env'],

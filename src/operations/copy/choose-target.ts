@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { Found, FoundTarget, Target } from './endpoint.ts'
 import type { CopyPath } from './remote-path.ts'
 
-/** A path as the user types it: `MACHINE:PATH`, or only `PATH` for this computer. */
+/** A path as the user types it: `MACHINE:PATH`, or just `PATH` for this computer. */
 const shown = ({ machine, path }: CopyPath): string =>
   machine === undefined ? path : `${machine.name}:${path}`
 
@@ -12,8 +12,8 @@ export const refuse = (place: CopyPath, what: string): UserError =>
 export const endsAsFolder = (path: string): boolean => path.endsWith('/')
 
 /**
- * Decides where and how a copy called `name` is written. `isLink`: the copy is a symbolic link. Throws kind `failed`
- * for an invalid target.
+ * Decides where and how a copy called `name` is written. `isLink`: whether the copy is a symbolic link. Throws kind
+ * `failed` for an invalid target.
  */
 export function chooseTarget(
   place: CopyPath,

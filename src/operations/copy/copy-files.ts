@@ -19,7 +19,7 @@ async function openEndpoint(
   return openRemoteEndpoint({ name: machine.name, transport }, context.signal)
 }
 
-/** The last name of a path; undefined if it has none. */
+/** The last component of a path; undefined if it is not a name, as in `.` and `..`. */
 function typedName({ machine, path }: CopyPath): string | undefined {
   const parts = machine === undefined && process.platform === 'win32' ? /[\\/]+/ : /\/+/
   const name = path.split(parts).findLast((part) => part !== '') ?? ''
@@ -28,8 +28,8 @@ function typedName({ machine, path }: CopyPath): string | undefined {
 }
 
 /**
- * The name of the copy in a directory: the typed name, so that a host cannot choose which file is written. Only a path
- * without a name gets the name that the other end reports, which must be a plain file name.
+ * The name of the copy in a directory. It is the name that the user typed, so that a host cannot choose which file is
+ * written. Only for a path without a name is it the name that the other end reports, which must be a plain file name.
  */
 function nameOf(place: CopyPath, found: FoundSource): string {
   const typed = typedName(place)
@@ -65,7 +65,7 @@ function checkSource(place: CopyPath, found: FoundSource, follow: boolean): Sour
 
 /** The progress of a copy. */
 export interface CopyProgress {
-  /** Bytes of files that were copied so far. */
+  /** The number of bytes of file contents copied so far. */
   readonly bytes: number
   /** The total number of bytes, if it is known. */
   readonly total: number | undefined
@@ -80,7 +80,7 @@ export interface Copied {
 
 /**
  * Copies a file or a directory between two machines, or between a machine and this computer, like `cp -R`: into an
- * existing directory under the name of the source, else to the given name. A target that ends in `/` must be a
+ * existing directory under the source's name, or else under the given name. A target that ends in `/` must be a
  * directory. Modes, times and symbolic links are kept, but a link that is itself the source on a machine is followed,
  * as scp does. The copies belong to the target user. A directory is merged into an existing one; an existing file is
  * overwritten in place.
@@ -122,7 +122,8 @@ export async function copyFiles(
   const [sender, receiver] = isLong
     ? await Promise.all([openEndpoint(context, from, true), openEndpoint(context, to, true)])
     : [origin, end]
-  // A fixed order prevents a deadlock of two copies between two hosts that each allow one session.
+  // A fixed order prevents a deadlock between two copies in opposite directions, when each host allows only one
+  // session.
   const isSenderFirst = (origin.machine ?? '') <= (end.machine ?? '')
   let archive = isSenderFirst ? await sender.send(source, onSkipped) : undefined
   let bytes = 0
@@ -145,12 +146,12 @@ export async function copyFiles(
     signal.throwIfAborted()
     throw error
   } finally {
-    archive?.destroy() // also if reading has not started
+    archive?.destroy() // even if reading has not started
   }
   return { bytes, skipped: skipped.list() }
 }
 
-/** Counts the bytes of files. */
+/** Passes entries through, and counts the bytes of file contents. */
 async function* counted(
   entries: AsyncIterable<Accepted>,
   count: (bytes: number) => void,

@@ -20,7 +20,7 @@ import { ignored } from '../../os/trace.ts'
 
 /** The amount of data that was sent to copy an image to one machine. */
 export interface ImageCopy {
-  /** Bytes that were sent. */
+  /** The number of bytes that were sent. */
   readonly bytes: number
   /** The number of layers that were sent, out of `layers`. */
   readonly sent: number
@@ -113,7 +113,8 @@ async function send(
     load: async () =>
       startProgram(await context.connect(to), commandFor(to, scripts.load, []), { signal: stop }),
   }
-  // A fixed order prevents a deadlock of two copies between two hosts that each allow one session.
+  // A fixed order prevents a deadlock between two copies in opposite directions, when each host allows only one
+  // session.
   const first = from.name < to.name ? await open.save() : undefined
   let bytes = 0
   async function* counted(archive: Readable): AsyncGenerator<Buffer> {
@@ -191,8 +192,8 @@ async function hasImage(engine: Engine, image: ImageDetails, name: string, signa
 }
 
 /**
- * Copies an image from one machine to another without a registry. Only missing layers are sent; if the engine rejects that, all
- * of them. Throws when the image does not exist on the target afterwards.
+ * Copies an image from one machine to another without a registry. Only missing layers are sent, or all layers if the
+ * engine rejects that. Throws when the image does not exist on the target afterwards.
  */
 export async function copyImage(
   context: Context,

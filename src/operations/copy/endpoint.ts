@@ -10,15 +10,15 @@ export interface Found {
 
 /** The type, name and size of a source path. */
 export interface FoundSource extends Found {
-  /** The real name, for a path without one, such as `.` or `~`. */
+  /** The real name, for a path that does not end in a name, such as `.` or `~`. */
   readonly name: string
   /** The total size of all files in bytes, if it is known. */
   readonly size: number | undefined
 }
 
-/** The types of a target path, and of the item in it with the name of the source. */
+/** The type of a target path and, if the target is a directory, the type of its entry with the source's name. */
 export interface FoundTarget extends Found {
-  /** If it is a directory: the item in it that has the name of the source. */
+  /** The directory's entry with the source's name; undefined if the target is not a directory. */
   readonly inside: Found | undefined
 }
 
@@ -35,16 +35,16 @@ export interface Source {
 export interface Target {
   readonly path: string
   /**
-   * - `place`: created under the path after all data has arrived; replaces a link or a file.
+   * - `place`: created at the path after all data has arrived; replaces a link or a file.
    * - `merge`: merged into the existing directory.
    * - `write`: written to the existing file or device, which keeps its owner and mode.
    */
   readonly how: 'place' | 'merge' | 'write'
 }
 
-/** Receives a copy, once. Disposing removes unfinished data. */
+/** Receives a single copy. Disposing removes unfinished data. */
 export interface Receiver extends AsyncDisposable {
-  /** Resolves when everything is written. */
+  /** Resolves when everything has been written. */
   take(entries: AsyncIterable<Accepted>): Promise<void>
 }
 
@@ -64,7 +64,7 @@ export interface Endpoint {
   receive(target: Target): Promise<Receiver>
 }
 
-/** The size in bytes from which a separate connection is faster. */
+/** The size, in bytes, at or above which a separate connection is faster. */
 export const longCopy = 1 << 25
 
 /** Up to this size, in bytes, an existing file is overwritten only after all of the new content has arrived. */

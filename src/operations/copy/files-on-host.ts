@@ -53,7 +53,7 @@ esac
 printf '%s\\0%s\\0' "$name" "$size"
 `
 
-/** Prints the type of a path, and that of an item in it. */
+/** Prints the type of a path, and the type of an item in it. */
 const inspectTarget = `${printType}
 physical "$1" >/dev/null || exit 44
 print_type "$2"
@@ -65,7 +65,8 @@ const incomplete = 46
 
 /**
  * Moves the received `$content` to its target: `place` creates it or replaces a file or a link; `merge` merges
- * directories like `cp -R`, but follows no links in them. A read-only directory must be made writable to be moved.
+ * directories like `cp -R`, but follows no links in them. A read-only directory must be made writable before it can be
+ * moved.
  */
 const settle = `
 put() {
@@ -99,7 +100,10 @@ case $how in
 esac
 `
 
-/** Unpacks an archive of the entry `content` and the file `complete`, which is the last one and marks it as complete. */
+/**
+ * Unpacks an archive that contains the entry `content` and then the file `complete`, which shows that nothing is
+ * missing.
+ */
 const takeArchive = `
 how=$1 stage=$2 target=$3
 ${stageScript}
@@ -125,7 +129,8 @@ fi
 `
 
 /**
- * Converts a path for the scripts: it cannot be mistaken for a flag, and a relative one is below the home directory.
+ * Converts a path for the scripts, so that it cannot be mistaken for a flag, and a relative path starts at the home
+ * directory.
  */
 const plainPath = (path: string): string => {
   const fromHome = path.replace(/^~(?=\/|$)/, '.')
@@ -213,7 +218,7 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
   }
 }
 
-/** The single file of entries as a stream: its size, a line feed, and its content. */
+/** Yields the only file of `entries` as a stream: its size, a line feed, and its content. */
 async function* contentOf(entries: AsyncIterable<Accepted>): AsyncGenerator<Buffer, void> {
   for await (const { type, size, content } of entries) {
     if (type !== 'file') throw new UserError('failed', `expected a file, but received a ${type}`)
@@ -226,7 +231,7 @@ const isSame = 48
 const intoItself = 45
 const unreadable = 49
 
-/** Copies within one host, in one session. Keeps everything except the owner, which is the login user. */
+/** Copies within one host, in one session. Keeps everything except the owner, which becomes the login user. */
 const copyWithin = `
 how=$1 stage=$2 target=$3 source=$4 asFolder=$5
 real() { (cd -- "$1" && pwd -P); }
@@ -278,7 +283,7 @@ function stageFor(target: string, how: Target['how']): { folder: string; stage: 
   return { folder, stage: `${folder.replace(/\/$/, '')}/.fleet-${randomUUID()}` }
 }
 
-/** The error of a write, with the user's paths in place of staging paths. */
+/** The error message of a failed write, with the user's paths in place of staging paths. */
 function writeErrorOf(
   errorOutput: string,
   { folder, stage, target }: { folder: string; stage: string; target: string },

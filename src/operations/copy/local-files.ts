@@ -84,7 +84,7 @@ const isFolder = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** The path without a slash at its end, which would make the system follow a link. */
+/** The path without trailing slashes, which would make the system follow a link. */
 const trimmed = (path: string): string => resolve(path)
 
 async function requireParent(path: string): Promise<void> {
@@ -100,7 +100,10 @@ async function inspectSource(typed: string): Promise<FoundSource> {
   return { kind, isLink, name: basename(path), size: kind === 'file' ? stats?.size : undefined }
 }
 
-/** Overwrites an existing file in place: its owner, mode and links are kept. It is truncated when the first bytes arrive. */
+/**
+ * Overwrites an existing file in place, which keeps its owner, mode and links. It is truncated when the first bytes
+ * arrive.
+ */
 export async function overwriteFile(
   path: Buffer | string,
   content: AsyncIterable<Buffer>,
@@ -137,7 +140,7 @@ async function openFifo(path: string, signal: AbortSignal): Promise<FileHandle> 
   }
 }
 
-/** Writes into a FIFO or a device, as cp does. */
+/** Writes to a FIFO or a device, as cp does. */
 export async function writeToSpecialFile(
   path: string,
   content: AsyncIterable<Buffer>,
@@ -166,7 +169,7 @@ export async function writeToSpecialFile(
   }
 }
 
-/** Buffers small content completely; passes long content through. */
+/** Buffers all of a small file's content; passes larger content through. */
 async function* heldBack(entry: Accepted): AsyncGenerator<Buffer> {
   if (entry.size > smallFile) {
     yield* entry.content
@@ -177,7 +180,7 @@ async function* heldBack(entry: Accepted): AsyncGenerator<Buffer> {
   yield* pieces
 }
 
-/** Writes the single file of `entries` to an existing file or device. */
+/** Writes the only file of `entries` to an existing file or device. */
 async function write(
   path: string,
   entries: AsyncIterable<Accepted>,
@@ -200,7 +203,7 @@ async function write(
 const joinBytes = (folder: Buffer, name: Buffer): Buffer =>
   Buffer.concat([folder, Buffer.from(sep), name])
 
-/** Moves an item to a new path, also between file systems. */
+/** Moves an item to a new path, even across file systems. */
 async function move(from: Buffer, to: Buffer): Promise<void> {
   try {
     await rename(from, to)

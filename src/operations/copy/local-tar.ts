@@ -28,9 +28,9 @@ export type PathOrBytes = string | Buffer
 
 /** The content of an archive. */
 export interface Packing {
-  /** Paths below the directory, with `/`, directories before their content. */
+  /** Paths below the directory, with `/` as the separator and directories before their contents. */
   readonly paths: AsyncIterable<PathOrBytes> | Iterable<PathOrBytes>
-  /** The owner of the files; absent: their owner on disk. */
+  /** The owner of all files; if absent, each file keeps its owner. */
   readonly owner?: { readonly uid: number; readonly gid: number }
   /** Additional files that are not on the disk, by their name in the archive. */
   readonly files?: Readonly<Record<string, Buffer>>
@@ -38,7 +38,7 @@ export interface Packing {
   readonly onSkipped?: (what: string) => void
 }
 
-/** The path on this computer of `name` (with `/`) below `folder`. */
+/** The local path of `name`, which uses `/` as the separator, below `folder`. */
 const join = (folder: PathOrBytes, name: PathOrBytes): Buffer =>
   Buffer.concat([Buffer.from(folder), Buffer.from(sep), Buffer.from(name)])
 
@@ -147,7 +147,7 @@ async function* pack(folder: string, packing: Packing): AsyncGenerator<Buffer> {
 export const packTree = (folder: string, packing: Packing): Readable =>
   Readable.from(pack(folder, packing), { objectMode: false, highWaterMark: 1 << 20 })
 
-/** A created directory, whose mode and time are set after its content was written. */
+/** A newly created directory, whose mode and time are set after its contents have been written. */
 interface MadeFolder {
   readonly path: string
   readonly mode: number

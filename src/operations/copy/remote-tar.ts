@@ -17,7 +17,7 @@ export interface Host {
   readonly become?: readonly string[]
 }
 
-/** A command line for a hint: it runs a command on a host as the user that writes files there. */
+/** A command line for a hint: it runs a command on a host as the user who writes files there. */
 export const commandOn = ({ name, become = [] }: Host, command: string): string =>
   hostCommand(name, command, { sudo: become.length > 0 })
 
@@ -27,10 +27,10 @@ export const commandOn = ({ name, become = [] }: Host, command: string): string 
  */
 export const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
 
-/** The reason for GNU tar's message "Wrote only …". */
+/** The text that replaces GNU tar's message "Wrote only …". */
 const noSpace = 'No space left on device'
 
-/** The error of tar or another program, without its name and its closing lines. */
+/** Returns the error message of tar or another program, without the program's name and tar's closing lines. */
 export const reasonOf = (errorOutput: string): string =>
   errorOutput
     .split('\n')
@@ -44,7 +44,7 @@ export const reasonOf = (errorOutput: string): string =>
     .slice(0, 3)
     .join('; ') || 'unknown error'
 
-/** Whether an archive is complete. GNU tar exits with 1 if a file changed while it was packed. */
+/** Whether an archive is complete. GNU tar exits with 1 if a file changed while it was being packed. */
 const isWholeArchive = (status: ExitStatus, errorOutput: string): boolean =>
   'code' in status &&
   (status.code === 0 || (status.code === 1 && errorOutput.includes('file changed as we read it')))
@@ -69,9 +69,9 @@ export function reportSkippedSockets(errorOutput: string, onSkipped: (what: stri
 }
 
 /**
- * Packs a path of a host, with modes, times and symbolic links: the content of `folder` (name `.`), or its entry `name`. With
- * `followLink`, the entry is a file or a link to a file. The archive fails with kind `failed` and the error of the host if not
- * all data could be read.
+ * Packs a path of a host, with modes, times and symbolic links: the content of `folder` (name `.`), or its entry
+ * `name`. With `followLink`, the entry is a file or a link to a file. The archive fails with kind `failed` and the
+ * host's error if some data could not be read.
  */
 export async function packOnHost(
   { name: machine, transport, become = [] }: Host,
@@ -108,8 +108,8 @@ interface Run {
 }
 
 /**
- * Starts a program and returns its output, which fails with the error that `judge` returns for the exit status and the error
- * output. Destroying the stream ends the program.
+ * Starts a program and returns its output, which fails with the error that `judge` returns for the exit status and
+ * standard error. Destroying the stream ends the program.
  */
 export async function readOutput(
   { transport, signal }: Run,
@@ -143,7 +143,7 @@ export async function readOutput(
       )
     },
     destroy(error, done) {
-      channel.abort() // also ends pending reads
+      channel.abort() // ends pending reads, too
       done(error)
     },
   }).on('error', () => {}) // it may fail before it is read
@@ -199,14 +199,15 @@ export async function openInput(
       input.pipe(running.stdin)
       const code = exitCodeOf(await Promise.race([running.exit, failing]))
       if (code === 0) {
-        // Wait for the end of the input, which proves that it was complete; the program may not read that far.
+        // Wait for the end of the input, which proves that the input was complete. The program may not have read that
+        // far.
         input.unpipe().resume()
         await finished(input)
       }
       return { code, errorOutput: await errorOutput }
     } finally {
       over.abort()
-      input.destroy() // stops the producer, also if the connection was lost
+      input.destroy() // stops the producer, even if the connection was lost
     }
   }
 

@@ -18,8 +18,8 @@ expire() {
 `
 
 /**
- * Creates a private directory, fills it from an archive, and prints its path and a NUL. It is removed automatically if
- * no command takes the lease, so it needs no open session.
+ * Creates a private directory, fills it from an archive, and prints its path and a NUL. The directory is removed
+ * automatically if no command takes the lease, so no session needs to stay open.
  */
 const fill = `
 ${expire}
@@ -39,8 +39,8 @@ printf '%s\\0' "$folder"
 `
 
 /**
- * The candidate parent directories; the first that is writable is used. `memory` avoids writing to a disk if the host
- * supports that.
+ * The candidates for the parent directory; the first writable one is used. `memory` avoids writing to a disk if the
+ * host supports that.
  */
 const places = {
   memory: `/dev/shm "$XDG_RUNTIME_DIR" "\${TMPDIR:-/tmp}"`,
@@ -49,7 +49,7 @@ const places = {
 
 /**
  * Runs a command that needs the directory, and removes the directory when the command ends or the connection is lost,
- * that is, when the parent process of the SSH server exits. Signals are left to the command.
+ * that is, when the parent process of the SSH server exits. Signals are ignored here, because the command handles them.
  */
 const hold = `
 ${expire}
@@ -78,8 +78,8 @@ fi
 export interface HostFolder extends AsyncDisposable {
   readonly path: string
   /**
-   * The command line that runs a command and then removes the directory; `keep`: removes it only if the connection is
-   * lost.
+   * The command line that runs a command and then removes the directory. With `keep`, it removes the directory only if
+   * the connection is lost.
    */
   readonly holdFor: (words: readonly string[], options?: { readonly keep?: boolean }) => string[]
 }
@@ -99,7 +99,7 @@ export function* packPrivateFiles(
 }
 
 interface Opening {
-  /** `memory` is for secrets. */
+  /** Secrets belong in `memory`. */
   readonly where: keyof typeof places
   /** The files in the directory, by path. */
   readonly files?: Readonly<Record<string, string | Buffer>>

@@ -4,9 +4,9 @@ import type { HostFolder } from './remote-temp-dir.ts'
 import { type Host, openInput, reasonOf, tar } from './remote-tar.ts'
 
 /**
- * Unpacks an archive of this computer into a directory of a host, with modes, times and links. The files belong to the
- * login user, unless owners are kept, which needs root. `within`: a temporary directory that contains `folder`. Rejects
- * when the archive fails, and with kind `failed` and the error of the host when it cannot be written.
+ * Unpacks an archive from this computer into a directory on a host, with modes, times and links. The files belong to
+ * the login user, unless owners are kept, which requires root. `within`: a temporary directory that contains `folder`.
+ * Rejects if the archive fails, and with kind `failed` and the host's error if the files cannot be written.
  */
 export async function unpackOnHost(
   { name: machine, transport, become = [] }: Host,

@@ -62,13 +62,13 @@ async function write(stream: Writable, chunk: Buffer): Promise<void> {
   if (!stream.write(chunk)) await once(stream, 'drain')
 }
 
-/** Forwards input and output until the command has ended. */
+/** Forwards input and output until the command exits. */
 async function joinStreams(
   connection: Duplex,
   { stdin, stdout, stderr }: Streams,
   input: boolean,
 ): Promise<void> {
-  connection.on('error', () => {}) // reported to the reader
+  connection.on('error', () => {}) // the loop below reports it
   if (input) stdin.pipe(connection)
   else connection.end()
   try {

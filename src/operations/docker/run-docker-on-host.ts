@@ -18,7 +18,7 @@ type Handler = (
   context: Context,
 ) => Promise<number>
 
-/** `docker pull` and `push` with the login to the registry of the image. */
+/** `docker pull` and `push` with the user's login to the image's registry. */
 const pullOnHost: Handler = (host, { start, words }, streams) => {
   const args = [...start, ...formatWords(words)]
   return runHostDocker(host, { args: () => args, images: operandsOf(words).slice(0, 1) }, streams)
@@ -36,7 +36,7 @@ const refuseLogin: Handler = ({ name }, { spelling }) => {
   )
 }
 
-/** The verbs that need files, variables or logins of this computer. */
+/** The verbs that need files, variables or logins from this computer. */
 const handlers: Readonly<Record<VerbName, Handler>> = {
   build: buildOnHost,
   compose: (host, command, streams, context) => composeOnHost(context, host, command, streams),

@@ -30,7 +30,7 @@ function standardDescriptor(stream: Stream): number | undefined {
   return typeof descriptor === 'number' && descriptor <= 2 ? descriptor : undefined
 }
 
-/** Whether there is a terminal, whose Ctrl-C reaches all programs in the foreground. */
+/** Whether there is a terminal, where Ctrl-C reaches all programs in the foreground. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r'))
@@ -85,7 +85,10 @@ async function runLocally(
   }
 }
 
-/** Rejects when the host was lost while a program used its engine, since the program may report success. */
+/**
+ * Rejects if the connection to the host was lost while a program was using its engine, since the program may report
+ * success.
+ */
 async function unlessLost(
   lost: Promise<never>,
   signal: AbortSignal,
@@ -94,7 +97,7 @@ async function unlessLost(
   let loss: unknown
   lost.catch((error: unknown) => (loss = error))
   const code = await run()
-  await setImmediate() // process messages of the broker first
+  await setImmediate() // process the broker's messages first
   if (loss !== undefined && !signal.aborted) throw loss
   return code
 }
@@ -120,14 +123,14 @@ const queryLocally = (
 /** The maximum output of a program, in bytes. */
 const largestAnswer = 64 * 2 ** 20
 
-/** The command, if it is a compose command. */
+/** Parses the arguments; undefined unless they are a compose command. */
 async function readComposeCommand(args: readonly string[]): Promise<ReadCommand | undefined> {
   const { readCommand } = await import('../../docker/verbs.ts')
   const command = readCommand(args)
   return command?.verb === 'compose' ? command : undefined
 }
 
-/** Runs `docker compose` with the local docker; undefined if that has no compose plugin. */
+/** Runs `docker compose` with the local docker; undefined if it has no Compose plugin. */
 async function runComposeHere(
   context: Context,
   machine: Machine,
@@ -185,7 +188,8 @@ export async function runDocker(
 }
 
 /**
- * As {@link runDocker}, without input and terminal, and with output line by line: for many machines at the same time.
+ * As {@link runDocker}, but without input or a terminal, and with output line by line, for many machines at the same
+ * time.
  */
 export async function runDockerLines(
   context: Context,

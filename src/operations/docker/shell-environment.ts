@@ -33,7 +33,7 @@ export async function chooseShell(named: string | undefined, env: Context['env']
   return process.platform === 'win32' ? 'powershell' : 'bash'
 }
 
-/** NO_PROXY, in both spellings, with one more address. */
+/** NO_PROXY, in both spellings, with an additional address. */
 function withoutProxy(address: string, env: Context['env']): Record<string, string> {
   const current = env['NO_PROXY'] ?? env['no_proxy'] ?? ''
   const names = current.split(',').map((name) => name.trim())
@@ -42,9 +42,9 @@ function withoutProxy(address: string, env: Context['env']): Record<string, stri
 }
 
 /**
- * The environment with which docker, compose and other programs that read DOCKER_HOST use a machine. The socket exists
- * as long as the terminal session. Connects to the machine, so that errors are reported now. `bypassProxy`: adds the
- * machine to NO_PROXY.
+ * The environment in which docker, compose and other programs that read DOCKER_HOST use a machine. The socket exists
+ * for the duration of the terminal session. Connects to the machine, so that errors are reported now. `bypassProxy`:
+ * whether to add the machine to NO_PROXY.
  */
 export async function describeEnvironment(
   context: Context,
@@ -64,7 +64,7 @@ export async function describeEnvironment(
   const keep = (one: Machine) => context.keepEngineSocket(one, { pid, since })
   await keep(machine)
   await context.connect(machine)
-  const path = await keep(findMachine(await inventory.read(), name)) // its address may have been updated
+  const path = await keep(findMachine(await inventory.read(), name)) // connecting may have updated its address
   return {
     set: {
       DOCKER_HOST: `unix://${path}`,

@@ -13,7 +13,7 @@ interface Syntax {
   readonly write: (change: EnvironmentChange) => string
   /** The command line that evaluates the output of `command`. */
   readonly use: (command: string) => string
-  /** The command line for a change that only removes variables, if it differs from `use`. */
+  /** The command line for a change that only removes variables, if it differs from the result of `use`. */
   readonly useUnset?: (command: string) => string
 }
 
@@ -128,7 +128,9 @@ export function writeChange(shell: Shell, change: EnvironmentChange): string {
   return syntaxes[shell].write(change)
 }
 
-/** The command line that applies the output of `command` in `shell`; `unset`: the change only removes variables. */
+/**
+ * The command line that applies the output of `command` in `shell`; `unset`: whether the change only removes variables.
+ */
 export function howToUse(shell: Shell, command: string, unset: boolean): string {
   const { use, useUnset = use }: Syntax = syntaxes[shell]
   return (unset ? useUnset : use)(command)

@@ -22,8 +22,8 @@ const isContextName = (name: string): boolean =>
 const hasEngine = (machine: Machine): boolean => machine.engine !== 'none' && hasHost(machine)
 
 /**
- * Creates a docker context for every machine, with the same name, and removes those of removed machines. Does not connect to
- * machines, and does not change contexts that fleet did not write.
+ * Creates a docker context for every machine, with the machine's name, and removes the contexts of machines that no
+ * longer exist. Does not connect to machines, and does not change contexts that fleet did not write.
  */
 export async function syncContexts(context: Context): Promise<SyncedContext[]> {
   const { location, contexts, machines, inventory, ours } = await readContexts(context)

@@ -4,10 +4,10 @@ import { type Entry, type EntryType, showName } from './tar-format.ts'
 
 /** A validated entry, with its path below the copied item. */
 export interface Accepted extends Omit<Entry, 'name' | 'type'> {
-  /** The path below the copied item, with `/`; empty for the item itself. A byte string. */
+  /** The path below the copied item, as a byte string with `/` as the separator; empty for the item itself. */
   readonly path: string
   readonly type: EntryType
-  /** For a hard link: the path of its target. */
+  /** The path of a hard link's target. */
   readonly of?: string
   readonly content: AsyncIterable<Buffer>
 }
@@ -15,11 +15,12 @@ export interface Accepted extends Omit<Entry, 'name' | 'type'> {
 /** The rules for the content of an archive. */
 export interface Acceptance {
   /**
-   * The top-level name (a byte string) of all entries; `.` for the content of a directory; `/` for the content of the
-   * root directory, whose names may be absolute; absent: any single name.
+   * The top-level name of all entries, as a byte string. For the contents of a directory, it is `.`; for the contents
+   * of the root directory, whose names may be absolute, it is `/`. If absent, the entries may have any single top-level
+   * name.
    */
   readonly root?: string | undefined
-  /** The required type of the first entry; absent: any. */
+  /** The required type of the first entry; if absent, any type is allowed. */
   readonly expected?: 'folder' | 'file' | 'file or link' | undefined
   /** The machine that the archive comes from, for messages. */
   readonly machine?: string | undefined

@@ -26,7 +26,7 @@ type Json = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Picks the wanted image; `matches` is called only if there are several. */
+/** Picks the wanted image; `matches` is called only if there are several images. */
 function chooseOne(images: unknown, matches: (image: Json) => boolean): Json {
   const all = Array.isArray(images) ? images.filter(isObject) : []
   const chosen = all.length === 1 ? all : all.filter(matches)
@@ -78,7 +78,7 @@ const filters: Readonly<Record<string, (value: unknown, wanted: WantedImage) => 
   'index.json': filterIndex,
 }
 
-/** Files of older archives that repeat the names of `manifest.json`. */
+/** A file in older archives that repeats the names from `manifest.json`. */
 const dropped = new Set(['repositories'])
 
 async function readJson({ entry, content }: Read): Promise<unknown> {
@@ -102,7 +102,7 @@ function plainName(name: string): string {
   return plain
 }
 
-/** In older archives, two images share a layer by a symbolic link from the directory of one to that of the other. */
+/** In older archives, two images share a layer through a symbolic link from one image's directory to the other's. */
 const isLayerLink = (target: string): boolean => /^\.\.\/[0-9a-f]{64}\/layer\.tar$/.test(target)
 
 /**

@@ -100,7 +100,7 @@ const wholeNumber = (text: string): number => {
   return value
 }
 
-/** Reads pax records: `LENGTH KEY=VALUE`, each with a line feed at its end. */
+/** Reads pax records: `LENGTH KEY=VALUE`, each ending in a line feed. */
 function readPax(records: string, extensions: Extensions): void {
   for (let at = 0; at < records.length;) {
     const [head = '', digits = ''] = /^(\d{1,7}) /.exec(records.slice(at, at + 9)) ?? []

@@ -1,4 +1,4 @@
-/** The maximum number of listed items: a host may send any number of them. */
+/** The maximum number of items to list, because a host may send any number of them. */
 const longestList = 100
 
 /** Collects items that were skipped or changed in a copy. */

@@ -11,7 +11,7 @@ export interface Entry {
   readonly mode: number
   /** The modification time, in seconds since 1970. */
   readonly mtime: number
-  /** Bytes of content; 0 unless it is a file. */
+  /** The size of the content, in bytes; 0 unless the entry is a file. */
   readonly size: number
   /** The target of a link; empty for all other types. */
   readonly linkname: string
@@ -60,7 +60,10 @@ const typeFlags: Readonly<Record<EntryType, string>> = {
   directory: '5',
 }
 
-/** Writes octal if it fits, else binary, which GNU and pax readers accept (tar(5), "Numeric extensions"). */
+/**
+ * Writes a number in octal if it fits, or else in binary, which GNU and pax readers accept (tar(5), "Numeric
+ * extensions").
+ */
 function writeNumber(header: Buffer, value: number, at: number, length: number): void {
   const octal = Math.max(0, Math.floor(value)).toString(8)
   if (octal.length < length) {
@@ -93,7 +96,7 @@ function encodeBlock(
 
 const plainFacts = { mode: 0o644, uid: 0, gid: 0, mtime: 0, linkname: '' }
 
-/** Encodes a name longer than its field as a GNU long-name entry before the entry. */
+/** Encodes a name longer than its field as a GNU long-name entry, which precedes the entry itself. */
 function encodeLong(name: string, typeFlag: 'L' | 'K'): Buffer[] {
   if (name.length <= 100) return []
   const content = bytesOf(`${name}\0`)

@@ -35,7 +35,7 @@ async function runWithInput(
   return runHostDocker(host, { args: () => args }, { ...streams, stdin })
 }
 
-/** `docker load`: `--input` is a file of this computer. */
+/** `docker load`: `--input` is a file on this computer. */
 export async function loadOnHost(
   host: HostDocker,
   { start, words }: ReadCommand,
@@ -47,7 +47,7 @@ export async function loadOnHost(
   return runWithInput(host, args, resolve(streams.cwd, file), streams)
 }
 
-/** `docker import`: its first operand is a file of this computer, unless it is `-` or a URL. */
+/** `docker import`: its first operand is a file on this computer, unless it is `-` or a URL. */
 export async function importOnHost(
   host: HostDocker,
   { start, words }: ReadCommand,
@@ -65,7 +65,7 @@ export async function importOnHost(
 const cannotWrite = (file: string, error: unknown): UserError =>
   new UserError('failed', `cannot write ${file}: ${fileProblemOf(error)}`, { cause: error })
 
-/** A destination for the output of docker. */
+/** A destination for docker's output. */
 interface Sink {
   readonly stdout: Writable
   /** Ends the output. Rejects if it could not be written completely. */
@@ -112,7 +112,7 @@ function openExisting(file: string, isFile: boolean, signal: AbortSignal): Sink 
   }
 }
 
-/** `docker save` and `docker export`: `--output` is a file of this computer. */
+/** `docker save` and `docker export`: `--output` is a file on this computer. */
 export async function saveOnHost(
   host: HostDocker,
   { start, words }: ReadCommand,

@@ -9,11 +9,11 @@ import { packTree } from '../../copy/local-tar.ts'
 export interface BuildContext {
   /** The archive, as a stream from disk. */
   readonly archive: Readable
-  /** The path of the Dockerfile in the context; absent if it is outside. */
+  /** The path of the Dockerfile in the context; undefined if it is outside the context. */
   readonly dockerfile: string | undefined
   /** The content of the Dockerfile. */
   readonly instructions: Buffer
-  /** The content of `<Dockerfile>.dockerignore`, if the Dockerfile is outside and has one. */
+  /** The content of `<Dockerfile>.dockerignore`, if the Dockerfile is outside the context and such a file exists. */
   readonly rules: string | undefined
 }
 
@@ -40,7 +40,7 @@ async function readDockerfile(path: string): Promise<Buffer> {
   }
 }
 
-/** The path of `file` below `folder`, with `/`; undefined if it is elsewhere. */
+/** The path of `file` below `folder`, with `/` as the separator; undefined if `file` is elsewhere. */
 function pathInside(folder: string, file: string): string | undefined {
   const path = relative(folder, file)
   return path === '' || path === '..' || path.startsWith(`..${sep}`)

@@ -42,7 +42,7 @@ function refuseLocalFiles(words: readonly Word[], machine: string): void {
   }
 }
 
-/** Local files and variables of a build, besides its context, and its output files. */
+/** The local files and variables that a build needs besides its context, and the files that it writes. */
 interface LocalInputs {
   readonly words: readonly Word[]
   readonly files: Record<string, Buffer>
@@ -140,7 +140,7 @@ async function collectLocalInputs(
   return { words, files, environment, outputs, folders }
 }
 
-/** The values of `--build-arg`, with those from the environment. */
+/** The values of `--build-arg`, some of which come from the environment. */
 const argumentsOf = (words: readonly Word[], environment: Record<string, string>) =>
   new Map(
     valuesOf(words, '--build-arg').map((pair) => {
@@ -151,7 +151,9 @@ const argumentsOf = (words: readonly Word[], environment: Record<string, string>
     }),
   )
 
-/** Placeholder of the private directory in the arguments, until it exists. Arguments cannot contain a NUL. */
+/**
+ * A placeholder in the arguments for the private directory, which does not exist yet. Arguments cannot contain a NUL.
+ */
 const folderMark = '\0'
 
 /**

@@ -122,8 +122,9 @@ done
 const signalling = 10_000
 
 /**
- * Signals docker with a separate command: many SSH servers accept no signals for root (OpenSSH before 9.8). docker forwards the
- * signal to the container. If no other command can run, because no session is free, closes the connection of the command.
+ * Signals docker with a separate command, because many SSH servers do not accept signals for root (OpenSSH before 9.8).
+ * docker forwards the signal to the container. If the command cannot run because no session is free, closes docker's
+ * connection.
  */
 function signalDocker(
   { transport, become = [] }: Host,
@@ -131,7 +132,7 @@ function signalDocker(
   running: RunningCommand,
   name: string,
 ): void {
-  // a separate time limit, because the signal of the command itself is already aborted
+  // a separate time limit, because the command's own abort signal has already fired
   const signal = AbortSignal.timeout(signalling)
   const words = [...become, 'sh', '-c', signalMarked, 'fleet', name, mark]
   run(transport, words, { signal }).catch(() => {
@@ -140,7 +141,7 @@ function signalDocker(
   })
 }
 
-/** A file that docker writes on the host, and that belongs on this computer. */
+/** A file that docker writes on the host, and that the user expects on this computer. */
 export interface Output {
   /** Receives the content after docker has exited. */
   readonly take: (content: string) => Promise<void>
@@ -169,19 +170,19 @@ export interface HostRun {
   readonly files?: Readonly<Record<string, string | Buffer>>
   /** Images whose registry logins are needed. */
   readonly images?: readonly string[]
-  /** Environment variables of docker. Not for secrets: process lists show them. */
+  /** Environment variables of docker. Not for secrets, because process lists show these variables. */
   readonly variables?: Readonly<Record<string, string>>
-  /** Environment variables of docker that no process list shows. */
+  /** Environment variables of docker that must not appear in process lists. */
   readonly environment?: Readonly<Record<string, string>>
   /** Files that docker writes to the directory of `files`, by name. */
   readonly outputs?: Readonly<Record<string, Output>>
   /** Another temporary directory on the host that docker reads; it is kept until docker exits. */
   readonly within?: HostFolder
-  /** The working directory on the host, which may be in the directory of `files`; absent: the home directory. */
+  /** The working directory on the host, which may be in the directory of `files`; if absent, the home directory. */
   readonly workingFolder?: (folder: string) => string
 }
 
-/** Runs docker with the variables of a file, after setting those that docker needs from the host. */
+/** Runs docker with the variables in a file, after setting those that docker needs from the host. */
 const launch = `
 folder=$1 working=$2
 shift 2
@@ -312,7 +313,7 @@ export async function askHostDocker(
   return await run(host.transport, words, { signal: streams.signal })
 }
 
-/** Variables that keep the value of the host when docker runs there. */
+/** Variables that keep the host's values when docker runs there. */
 export const variablesOfHost: ReadonlySet<string> = new Set([
   'PATH',
   'PWD',
@@ -337,7 +338,7 @@ export const variablesOfHost: ReadonlySet<string> = new Set([
   'XDG_RUNTIME_DIR',
 ])
 
-/** The variables `names` that are set in the local environment. */
+/** The variables in `names` that are set in the local environment. */
 export function pickVariables(
   names: readonly string[],
   env: Streams['env'],
@@ -350,7 +351,7 @@ export function pickVariables(
   return picked
 }
 
-/** The error for a command that needs the docker CLI on this computer. `reason`: the end of the sentence. */
+/** The error for a command that needs the docker CLI on this computer. `reason`: text to append to the message. */
 export const needsLocalDocker = (machine: string, what: string, reason = ''): UserError =>
   new UserError('unsupported', `${what} requires the Docker CLI on this computer${reason}`, {
     machine,

@@ -21,7 +21,10 @@ async function readLocalFile(file: string): Promise<string> {
   }
 }
 
-/** Adds the values from the local environment to lines `NAME`; lines of variables that are not set are removed. */
+/**
+ * Completes lines that consist of only a variable's name with its value from the local environment. Lines for variables
+ * that are not set are removed.
+ */
 const fillLines = (content: string, env: Streams['env']): string =>
   content
     .split(/\r?\n/)
@@ -32,14 +35,14 @@ const fillLines = (content: string, env: Streams['env']): string =>
     })
     .join('\n')
 
-/** Whether a value has several lines, which env files do not support. */
+/** Whether a value has several lines, which environment files do not support. */
 const isLong = (value: string): boolean => /[\r\n]/.test(value)
 
 /** The local files and variables of a command. */
 interface LocalInputs {
   readonly files: Readonly<Record<string, string>>
   readonly environment: Readonly<Record<string, string>>
-  /** The flags for the files. */
+  /** Returns the flags that pass the files to docker. */
   readonly flags: (folder: string) => string[]
   /** The remaining arguments. */
   readonly left: readonly Word[]
@@ -106,7 +109,9 @@ async function cidFile(words: readonly Word[], { cwd }: Streams): Promise<string
   return file
 }
 
-/** `docker run`, `create` and `exec` on a host, with environment files, label files and variables of this computer. */
+/**
+ * `docker run`, `create` and `exec` on a host, with environment files, label files and variables from this computer.
+ */
 export async function runContainerOnHost(
   host: HostDocker,
   { verb, start, words }: ReadCommand,
