@@ -58,7 +58,7 @@ export function planShipping({
   const conflicts = new Set<string>()
   const next = new Map<string, Entry>()
   const removedThere = new Set<string>()
-  /** Local directories that the host has replaced with another item: their paths, with the path of that item. */
+  /** Maps each local directory that was replaced on the host to the path of the item that replaced it. */
   const replacedThere = new Map<string, string>()
   const there = (path: string): HostEntry => host.get(path) ?? { type: 'nothing' }
 

@@ -31,9 +31,9 @@ export interface ServiceChange {
 export interface ChangedService {
   readonly swarm: string
   readonly service: string
-  /** `converged`: all tasks run. `detached`: the command did not wait for the tasks. */
+  /** `converged`: all tasks are running. `detached`: the command did not wait for the tasks. */
   readonly state: 'converged' | 'detached'
-  /** The numbers of tasks that run and that should run; absent if the state is `detached`. */
+  /** How many tasks are running, and how many should be; absent if the state is `detached`. */
   readonly running?: number
   readonly desired?: number
 }
@@ -86,12 +86,12 @@ export function withChange(spec: ServiceSpec, change: ServiceChange): ServiceSpe
   }
 }
 
-/** How long a registry may take to report the digest of an image, in milliseconds. */
+/** How long a registry may take to report an image's digest, in milliseconds. */
 const registryMs = 10_000
 
 /**
  * Returns an image with its current digest in the registry, so that all nodes run the same image. The image is
- * unchanged if it already has a digest, or if the registry does not answer the manager.
+ * unchanged if it already has a digest, or if the manager cannot reach the registry.
  */
 async function pinned(context: Context, swarm: OpenSwarm, image: string): Promise<string> {
   if (image.includes('@')) return image
@@ -105,7 +105,7 @@ async function pinned(context: Context, swarm: OpenSwarm, image: string): Promis
 
 /** Options for changing a service. */
 export interface ChangeOptions {
-  /** The time limit for the service to converge, in milliseconds; absent: do not wait. */
+  /** The time limit for the service to converge, in milliseconds; if absent, the command does not wait. */
   readonly waitMs?: number | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -114,7 +114,7 @@ export interface ChangeOptions {
 /** The default time limit for the tasks of a service, in seconds. */
 export const defaultWait = 300
 
-/** Sends a change of a service, and waits until the service has converged. */
+/** Sends a change to a service, and waits until the service has converged. */
 async function changeAndWait(
   context: Context,
   swarm: OpenSwarm,
@@ -161,7 +161,7 @@ export const changeService = (
     )
   })
 
-/** Returns a service to the state before its last update. Throws as {@link changeService} does. */
+/** Restores the state of a service before its last update. Throws as {@link changeService} does. */
 export const rollBack = (
   context: Context,
   swarm: OpenSwarm,

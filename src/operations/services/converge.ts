@@ -15,11 +15,11 @@ import { placeTasks } from './placed-tasks.ts'
 /** The progress of a service toward its desired state. */
 export interface ServiceState {
   /**
-   * `settling`: all tasks run, but have not been observed for long enough yet. `rolling-back`: an update has failed.
-   * `failed`: the service cannot converge without help.
+   * `settling`: all tasks are running, but have not been observed for long enough yet. `rolling-back`: an update has
+   * failed. `failed`: the service cannot converge without help.
    */
   readonly state: 'converged' | 'settling' | 'waiting' | 'rolling-back' | 'failed'
-  /** The numbers of tasks that run and that should run; for jobs: that have completed and that should complete. */
+  /** How many tasks are running, and how many should be; for jobs, how many have completed, and how many should. */
   readonly running: number
   readonly desired: number
   /** Why the service has failed, or is being rolled back. */
@@ -27,7 +27,8 @@ export interface ServiceState {
 }
 
 /**
- * Counts the tasks of a service that run and that should run; for jobs: that have completed and that should complete.
+ * Counts how many tasks of a service are running, and how many should be; for jobs, how many have completed, and how
+ * many should.
  */
 function countTasks(
   { Spec, JobStatus }: Pick<Service, 'Spec' | 'JobStatus'>,
@@ -81,7 +82,10 @@ export function stateOf(
 
 const isEnded = ({ Status }: Task): boolean => /^(?:failed|rejected)$/.test(Status.State)
 
-/** Returns the newest task that failed or, if there is none, that cannot run. `before`: the IDs of tasks to ignore. */
+/**
+ * Returns the newest task that failed or, if there is none, the newest that cannot run. `before`: the IDs of tasks to
+ * ignore.
+ */
 export function newestFailure(
   tasks: readonly Task[],
   before: ReadonlySet<string>,
@@ -143,7 +147,7 @@ export interface ConvergeOptions {
 const lookMs = 500
 
 /**
- * How long all tasks must run after a change that replaced no task, in milliseconds, if the service does not set a
+ * How long all tasks must run after a change that replaced none of them, in milliseconds, if the service does not set a
  * monitoring period. Docker uses the same default.
  */
 const defaultMonitorMs = 5000
@@ -208,7 +212,7 @@ export async function waitForService(
         if (isJob || performance.now() - settledAt >= monitorMs) return { running, desired }
       } else settledAt = undefined
     } catch (error) {
-      // A manager may be unreachable, or the swarm may be electing a leader: the service is checked again.
+      // A manager may be unreachable, or the swarm may be electing a leader, so the service is checked again.
       signal.throwIfAborted()
       if (last?.counts.state === 'failed' || !(error instanceof UserError)) throw error
       if (/not found/.test(error.message)) throw error

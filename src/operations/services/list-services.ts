@@ -19,13 +19,13 @@ export interface ServiceRow {
   /** The stack of the service; absent if it belongs to none. */
   readonly stack?: string
   readonly mode: 'replicated' | 'global' | 'replicated-job' | 'global-job'
-  /** The numbers of tasks that run and that should run; for jobs: that have completed and that should complete. */
+  /** How many tasks are running, and how many should be; for jobs, how many have completed, and how many should. */
   readonly running: number
   readonly desired: number
   readonly image: string
   /** The published ports, such as `8080->80/tcp`. */
   readonly ports: readonly string[]
-  /** The state of its last update: `updating`, `paused`, `completed`, `rollback_completed` and so on. */
+  /** The state of the service's last update: `updating`, `paused`, `completed`, `rollback_completed` and so on. */
   readonly update?: string
   readonly updatedAt: string
 }
@@ -101,7 +101,7 @@ export interface TaskRow {
   readonly id: string
   /** Absent if the task is not on a node yet, or the node is not a machine in the inventory. */
   readonly machine?: string
-  /** ID of the node. */
+  /** The ID of the node. */
   readonly node?: string
   readonly state: string
   /** The desired state: `running`, `shutdown` and so on. */
@@ -144,7 +144,7 @@ export const readTasks = (
   })
 
 /**
- * Lists the tasks of the named services, or of all services if there are no names, as rows. Throws as {@link
+ * Lists the tasks of the named services, or of all services if no names are given, as rows. Throws as {@link
  * findService} does.
  */
 export async function taskRows(

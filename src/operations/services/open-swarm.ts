@@ -9,18 +9,15 @@ import { type Manager, findManager } from '../swarm/find-manager.ts'
 export interface OpenSwarm {
   readonly name: string
   /**
-   * Sends a request to a manager that responds, and to another one if the connection breaks. For requests that change
-   * nothing.
+   * Sends a request to a manager that responds and, if the connection breaks, to another one. Only for requests that
+   * change nothing.
    */
   ask<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
   /** As `ask`, but sends the request once. */
   change<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
 }
 
-/**
- * Opens a swarm of the inventory. A manager is looked for at the first request, which throws kind `failed` if none
- * responds.
- */
+/** Opens a swarm of the inventory. The first request looks for a manager, and throws kind `failed` if none responds. */
 export function openSwarm(context: Context, name: string): OpenSwarm {
   const { signal } = context
   let found: Promise<Manager> | undefined
@@ -43,7 +40,7 @@ export function openSwarm(context: Context, name: string): OpenSwarm {
 
 const addSwarm = 'add a swarm to machines.yaml: swarms: { prod: { managers: role=manager } }'
 
-/** The error for a name that no swarm of the inventory has, with the most similar name. */
+/** The error for a name that does not belong to any swarm in the inventory, with the most similar name. */
 export const unknownSwarm = (name: string, names: readonly string[]): UserError =>
   new UserError(
     'usage',
@@ -54,8 +51,8 @@ export const unknownSwarm = (name: string, names: readonly string[]): UserError 
   )
 
 /**
- * Returns the name of the swarm that a command is for: the given one, or else the only one of the inventory. Throws
- * kind `usage` for an unknown name, and for no name if the inventory does not have exactly one swarm.
+ * Returns the name of the swarm that a command is for: the given name, or else that of the inventory's only swarm.
+ * Throws kind `usage` for an unknown name, or if no name is given and the inventory does not have exactly one swarm.
  */
 export function chooseSwarm(
   { swarms, machines }: Pick<Inventory, 'swarms' | 'machines'>,
@@ -81,9 +78,9 @@ export function chooseSwarm(
 }
 
 /**
- * Returns the swarm in whose services a command looks for a container: the swarm that `--machine` names or, if there is
- * no `--machine`, no active machine and no other selection, the only swarm of the inventory. Undefined if the command
- * is for machines.
+ * Returns the swarm in which a command looks for a service's container: the swarm that `--machine` names, or the only
+ * swarm in the inventory if there is no `--machine`, active machine or other selection. Undefined if the command is for
+ * machines.
  */
 export async function swarmOfTargets(
   context: Context,

@@ -21,8 +21,8 @@ export interface PlacedTask {
 const nodeTimeoutMs = 5000
 
 /**
- * Returns the names of machines by node ID. They come from the labels that fleet has set on nodes; for nodes without
- * one, the engines of the other machines are asked for their node IDs.
+ * Returns the names of machines, keyed by node ID. They come from the labels that fleet has set on nodes. For nodes
+ * without that label, fleet asks the engines of the other machines for their node IDs.
  */
 export async function machinesOfNodes(
   context: Context,

@@ -25,7 +25,8 @@ const isRunning = (placed: PlacedTask): boolean =>
   placed.task.Status.State === 'running' && containerIn(placed) !== undefined
 
 /**
- * Finds the tasks that a name selects: all tasks of SERVICE, or the tasks of SERVICE.N. Service names contain no dot.
+ * Finds the tasks that a name selects: all tasks of SERVICE, or the tasks of SERVICE.N. Service names cannot contain
+ * dots.
  */
 async function tasksNamed(
   context: Context,
@@ -53,8 +54,8 @@ const nodeless = ({ name, task }: PlacedTask): UserError =>
   )
 
 /**
- * Finds the container of a running task: of SERVICE.N, or of the first running task of SERVICE. Throws kind `failed` if
- * there is none, with the error of the newest task.
+ * Finds the container of a running task: the task SERVICE.N, or the first running task of SERVICE. If there is none,
+ * throws kind `failed` with the error of the newest task.
  */
 export async function findTaskContainer(
   context: Context,

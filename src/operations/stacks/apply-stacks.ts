@@ -74,7 +74,8 @@ export async function prepareDeployments(
 }
 
 /**
- * Deploys a prepared stack on one of its machines, which may have been created since. Throws as `deployMachine` does.
+ * Deploys a prepared stack on one of its machines, which may have been created after the plan was made. Throws as
+ * `deployMachine` does.
  */
 export async function deployPrepared(
   context: Context,

@@ -21,7 +21,7 @@ export interface ServiceChange {
   readonly why: string
 }
 
-/** The differences between the containers of a stack on one host and its model. */
+/** The differences between a stack's model and its containers on one host. */
 export interface StackDrift {
   /** The changes of a deployment, in the order of the services; removals last. */
   readonly changes: readonly ServiceChange[]
@@ -37,13 +37,13 @@ export interface ExpectedStack {
    * Compose's hash of each service, computed with the IDs of the containers on this host whose namespaces are shared.
    */
   readonly hashes: ReadonlyMap<string, string>
-  /** The version of the Compose that computed the hashes and will deploy the stack. */
+  /** The version of Docker Compose that computed the hashes and will deploy the stack. */
   readonly version: string
-  /** The image IDs on this host, by image name in the model. Images that the host does not have are absent. */
+  /** The image IDs on this host, keyed by image name in the model. Images that the host does not have are absent. */
   readonly images: ReadonlyMap<string, string>
 }
 
-/** Returns why a container is replaced; undefined if it is kept. */
+/** Returns the reason a container is replaced; undefined if it is kept. */
 function reasonToRecreate(
   { model, hashes, version, images }: ExpectedStack,
   service: string,
@@ -82,8 +82,8 @@ function isOlder(version: string, minor: number): boolean {
 }
 
 /**
- * Returns a network to which a running container should be connected, but is not. Compose replaces such containers
- * since version 2.32.
+ * Returns a network to which a running container should be connected, but is not. Since version 2.32, Compose replaces
+ * such containers.
  */
 function missingNetwork(
   { model, version }: ExpectedStack,
@@ -115,7 +115,7 @@ function inDependencyOrder({ services }: StackModel): readonly string[] {
 }
 
 /**
- * Returns the change of one service; undefined if there is none. `changes`: the changes of the services that it depends
+ * Returns the change to one service; undefined if there is none. `changes`: the changes to the services that it depends
  * on.
  */
 function compareService(

@@ -47,9 +47,9 @@ export interface Deployment {
   /** The variables that configs and secrets use. */
   readonly variables: Readonly<Record<string, string>>
   readonly owner: LockOwner
-  /** The git commit of the inventory's directory. */
+  /** The git commit checked out in the inventory's directory. */
   readonly commit?: string | undefined
-  /** Whether to pull newer images of the tags in the model first. */
+  /** Whether to first pull newer images for the tags in the model. */
   readonly pull?: boolean
   /** How long to wait while another user changes the stack, in milliseconds. */
   readonly waitMs?: number | undefined
@@ -123,7 +123,7 @@ async function pullNewer(
   throw new UserError('failed', `${machine} cannot pull images: ${reasonOf(result)}`, { machine })
 }
 
-/** Removes releases that are no longer kept, their image names, and the content of their files. */
+/** Removes releases that are no longer kept, along with the names of their images and the contents of their files. */
 async function prune(target: DeployTarget, stack: string): Promise<void> {
   const { mirror, engine } = target
   const { host, folder } = mirror
@@ -140,7 +140,7 @@ async function prune(target: DeployTarget, stack: string): Promise<void> {
   await removeReleases(host, folder, outdated)
   const contents: ReleaseContent[] = []
   for (const release of kept) {
-    if (release.by === '') return // damaged: its files are unknown
+    if (release.by === '') return // damaged, so its files are unknown
     contents.push(await readReleaseContent(host, folder, release))
   }
   await dropBuilds(
@@ -242,7 +242,7 @@ async function deployLocked(
 
 /**
  * Deploys a stack on one machine: copies its files, starts its containers, and waits until they are healthy. If that
- * fails, the current release is restored. The deployment can be interrupted at any point: the next one continues it.
+ * fails, the current release is restored. The deployment can be interrupted at any point; the next one continues it.
  * Throws kind `locked` while another user changes the stack, and `failed` with the last log lines of failed containers.
  */
 export async function deployMachine(

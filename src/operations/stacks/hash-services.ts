@@ -6,7 +6,7 @@ import { type StackModel, sharesNamespaces, withContainerIds } from './stack-mod
 /** Runs `docker compose --project-name NAME --file MODEL WORDS` without input; resolves to its output. */
 export type AskCompose = (model: StackModel, words: readonly string[]) => Promise<CommandResult>
 
-/** Parses the output of `config --hash '*'`: one `SERVICE HASH` in each line. */
+/** Parses the output of `config --hash '*'`, which has one `SERVICE HASH` pair per line. */
 function parseHashes(output: string): ReadonlyMap<string, string> {
   const pairs = output.split('\n').flatMap((line) => {
     const [, name, hash] = /^(\S+) ([0-9a-f]{64})$/.exec(line.trim()) ?? []
@@ -31,7 +31,7 @@ async function hashServices(
 /**
  * Returns a function that computes the hashes that containers of a deployed model must have. The hashes are the same on
  * all hosts, so Compose runs once. A model whose services share namespaces is hashed for each host, because Compose
- * then hashes the IDs of containers.
+ * then includes container IDs in the hashes.
  */
 export function hashesFor(
   ask: AskCompose,

@@ -4,7 +4,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { inspectImage } from '../../engine/images.ts'
 
 /**
- * The common label of all idle containers. It is needed because engines exclude only containers that match all of
+ * The common label of all idle containers. It is needed because engines only exclude containers that match all of
  * several `label!` filters.
  */
 export const idleLabel = 'fleet.idle'
@@ -40,7 +40,7 @@ export async function createIdle(
   await engine.json({ method: 'POST', path: '/containers/create', query: { name }, body }, nothing)
 }
 
-/** The labels that show the purpose of an idle container. Their values are names of stacks. */
+/** The labels that show the purpose of an idle container. Each label's value is the name of a stack. */
 export const idleLabels = {
   /** Keeps an image of a stack from `docker image prune --all`. */
   keeper: 'fleet.keeps-image-of',
@@ -48,12 +48,12 @@ export const idleLabels = {
   unfinished: 'fleet.unfinished',
 } as const
 
-/** The label with Compose's hash of the configuration from which it created a container. */
+/** The label for Compose's hash of the configuration from which it created the container. */
 export const hashLabel = 'com.docker.compose.config-hash'
 
 /**
- * Whether a container is idle and has one of the labels. Containers of a Compose service, which may have the same
- * label, are recognized by their hash.
+ * Whether a container is idle and has one of the labels. A Compose service's containers, which may have the same label,
+ * are recognized by their hash.
  */
 export const isIdle = (
   { Labels, State }: Pick<ContainerSummary, 'Labels' | 'State'>,
@@ -85,7 +85,7 @@ export async function removeIdle(
   }
 }
 
-/** Does work that may remove idle containers, and then creates the removed ones again. */
+/** Does work that may remove idle containers, and then recreates those that were removed. */
 export async function keepingIdle<Value>(
   engine: Engine,
   work: () => Promise<Value>,

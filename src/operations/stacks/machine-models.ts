@@ -1,12 +1,12 @@
 import type { Machine } from '../../machine/machine.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 
-/** Variables of Compose files, by name. */
+/** Variables for Compose files, keyed by name. */
 type Variables = Readonly<Record<string, string>>
 
 /** The functions that resolve a stack for its machines. */
 export interface MachineResolver {
-  /** The variables of a machine that the files of the stack use. */
+  /** Returns the variables of a machine that the stack's files use. */
   readonly variablesOf: (machine: Machine) => Variables
   /** Resolves the stack with Compose and additional variables. */
   readonly resolve: (variables: Variables) => Promise<ResolvedStack>

@@ -12,11 +12,11 @@ export interface StackContainer {
   readonly service: string
   /** Compose's hash of the configuration from which the container was created. */
   readonly hash: string
-  /** The ID of the image from which the container was created, as Compose has recorded it. */
+  /** The ID of the image from which the container was created, as recorded by Compose. */
   readonly image: string | undefined
-  /** The name of the image. Docker lists the image's ID instead once the name refers to another image. */
+  /** The name of the image. If the name has since been moved to another image, Docker lists the image's ID instead. */
   readonly imageName: string
-  /** The ID of its image, as the engine lists it. */
+  /** The ID of the container's image, as listed by the engine. */
   readonly imageId: string
   /** The version of Compose that created the container. */
   readonly version: string | undefined
@@ -26,9 +26,9 @@ export interface StackContainer {
   /** Absent unless the container has exited. */
   readonly exitCode: number | undefined
   readonly health: 'healthy' | 'unhealthy' | 'starting' | undefined
-  /** The names of its networks. */
+  /** The names of the container's networks. */
   readonly networks: readonly string[]
-  /** The paths on the host that the container mounts. */
+  /** The paths on the host that are mounted into the container. */
   readonly mounts: readonly string[]
 }
 
@@ -52,9 +52,9 @@ function exitCodeIn(status: string): number | undefined {
 }
 
 /**
- * Returns a container as a part of a stack. Undefined for a container of `docker compose run`, and for one that Compose
- * did not create: Compose ignores containers without a hash. Source: getDefaultFilters in pkg/compose/containers.go of
- * Compose 2.26 and 2.40.
+ * Returns a container as part of a stack. Undefined for a container created by `docker compose run`, and for one that
+ * Compose did not create (Compose ignores containers without a hash). Source: getDefaultFilters in
+ * pkg/compose/containers.go of Compose 2.26 and 2.40.
  */
 export function readStackContainer(container: ContainerSummary): StackContainer | undefined {
   const { Id: id, Labels: labels, State: state, Status, Networks: networks, Mounts } = container
@@ -113,13 +113,13 @@ export const listStackContainers = async (
   signal?: AbortSignal,
 ): Promise<readonly StackContainer[]> => (await listStack(engine, stack, signal)).containers
 
-/** The names of the images of a model, by service. */
+/** The image names of a model, keyed by service. */
 const imageNames = ({ name: project, services }: StackModel): ReadonlyMap<string, string> =>
   new Map(
     Object.entries(services).map(([name, service]) => [name, imageOf(project, name, service)]),
   )
 
-/** The IDs of images on an engine, by name. Images that the engine does not have are absent. */
+/** The IDs of images on an engine, keyed by image name. Images that the engine does not have are absent. */
 async function findImages(
   engine: Engine,
   names: Iterable<string>,
@@ -133,7 +133,7 @@ async function findImages(
   return new Map(found.flatMap(([name, id]) => (id === undefined ? [] : [[name, id] as const])))
 }
 
-/** The IDs of a model's images on an engine, by name. Images that the engine does not have are absent. */
+/** The IDs of a model's images on an engine, keyed by image name. Images that the engine does not have are absent. */
 export const findStackImages = (
   engine: Engine,
   model: StackModel,
@@ -145,15 +145,15 @@ const firstDocker = 17
 
 /**
  * Whether an engine lists the name of a container's image only while the name refers to that image. Docker does
- * (`refreshImage` in daemon/list.go); Podman lists the name at the time of the creation. `release`: the recorded
- * release of the engine.
+ * (`refreshImage` in daemon/list.go); Podman lists the name that was used when the container was created. `release`:
+ * the recorded release of the engine.
  */
 const listsCurrentNames = (release: string | undefined): boolean =>
   Number(/^\d+/.exec(release ?? '')?.[0] ?? 0) >= firstDocker
 
 /**
- * As {@link findStackImages}, for the images with which containers are compared. The engine is asked only for images
- * that the list of containers does not show to be current, so the plan of a stack without changes needs one request.
+ * As {@link findStackImages}, for the images with which containers are compared. The engine is asked only about images
+ * that the list of containers does not prove to be current, so planning a stack without changes takes only one request.
  */
 export async function findComparedImages(
   engine: Engine,

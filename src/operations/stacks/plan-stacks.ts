@@ -30,9 +30,9 @@ import { type StackModel, scaleOf, sharesNamespaces } from './stack-model.ts'
 
 /** Options of {@link planStacks}. */
 export interface StackPlanOptions {
-  /** The names of the selected stacks; absent: all. */
+  /** The names of the selected stacks; if absent, all stacks. */
   readonly stacks?: ReadonlySet<string> | undefined
-  /** The names of the selected machines; absent: all. */
+  /** The names of the selected machines; if absent, all machines. */
   readonly chosen?: ReadonlySet<string> | undefined
   /** The changes of machines, which are made first. */
   readonly changes?: readonly Change[]
@@ -49,10 +49,10 @@ export type StackPlan = Required<Pick<ChangePlan, 'deployments' | 'issues'>>
 /** How many hosts are compared at the same time. */
 const concurrency = 128
 
-/** A machine of a stack. */
+/** A machine to which a stack is deployed. */
 interface Target {
   readonly machine: Machine
-  /** The change of the machine that is made first, if there is one. */
+  /** The change to the machine that is made first, if there is one. */
   readonly after?: PlannedDeployment['after']
 }
 
@@ -86,7 +86,7 @@ function openHashes() {
   }
 }
 
-/** Returns a function that computes the model of a resolved stack once for each directory on hosts. */
+/** Returns a function that computes the model of a resolved stack, once for each directory on hosts. */
 function openModels() {
   const known = new Map<ResolvedStack, Map<string, { model: StackModel; text: string }>>()
   return (resolved: ResolvedStack, root: string) => {
@@ -103,7 +103,7 @@ const nothingListed: ListedStack = { containers: [], isUnfinished: false }
 
 type Models = ReturnType<typeof openModels>
 
-/** The differences between a host and the model of a stack. */
+/** The differences between a stack's model and its containers on one host. */
 type HostDrift = StackDrift & Pick<ListedStack, 'isUnfinished'>
 
 /** The containers and images of a stack on a host. */
@@ -114,7 +114,7 @@ interface Observed extends ListedStack {
   readonly images: ReadonlyMap<string, string>
 }
 
-/** Returns the model with the directory from which the containers of a host mount files. */
+/** Returns the model with file paths below the directory that a host's containers already mount. */
 function modelOn(
   { id }: Inventory,
   { stack, models: resolved }: PreparedStack,
@@ -128,8 +128,8 @@ function modelOn(
 }
 
 /**
- * Compares the containers of hosts with the model. Listing the containers does not wait for the model, and the time
- * limit of a host does not include the time that Compose takes.
+ * Compares the containers of hosts with the model. Hosts list their containers while the model is still being resolved,
+ * and the time limit for a host does not include Compose's own run time.
  */
 async function compareHosts(
   context: Context,
@@ -165,7 +165,7 @@ async function compareHosts(
   const list = async (machine: Machine, stop: AbortSignal) =>
     listStack(await engineOf(machine, stop), stack.name, stop)
   const [models, hashes] = [openModels(), openHashes()]
-  /** Hashes the model that most hosts use, while they list their containers. */
+  /** Hashes the model that most hosts use while the hosts list their containers. */
   const hashEarly = async (): Promise<void> => {
     const [one, [machine]] = [await prepared, machines]
     if (one === undefined || one.compose.host !== undefined || machine === undefined) return
@@ -211,7 +211,7 @@ async function compareHosts(
   return { drift, failures }
 }
 
-/** Returns the changes on a machine without containers of the stack. */
+/** Returns the changes on a machine that has no containers of the stack yet. */
 const allServices = (resolved: ResolvedStack): PlannedDeployment['services'] =>
   Object.entries(resolved.modelFor('/stack').services)
     .filter(([, service]) => scaleOf(service) > 0)
@@ -286,8 +286,8 @@ async function planStack(
 }
 
 /**
- * Compares the stacks of the inventory with the containers on their machines. Machines without a host are not connected
- * to. Changes nothing.
+ * Compares the stacks of the inventory with the containers on their machines. Does not connect to machines without a
+ * host. Changes nothing.
  */
 export async function planStacks(
   context: Context,

@@ -13,35 +13,35 @@ export interface PreparedStack {
   readonly stack: Stack
   readonly files: StackFiles
   readonly compose: StackCompose
-  /** By the name of the machine. */
+  /** The resolved stack for each machine, keyed by machine name. */
   readonly models: ReadonlyMap<string, ResolvedStack>
-  /** The addresses with which the models have been resolved, by the name of the machine. */
+  /** The address for which each machine's model was resolved, keyed by machine name. */
   readonly addresses: ReadonlyMap<string, string | undefined>
-  /** The files and variables of this computer that the stack uses and the user has not allowed yet. */
+  /** The files and variables on this computer that the stack uses and the user has not allowed yet. */
   readonly grants: readonly StackGrant[]
 }
 
 /**
- * Returns the digest of the model that is deployed for a resolved stack. It does not depend on the directories on
- * hosts.
+ * Returns the digest of the model to deploy for a resolved stack. It is the same whatever directory the files have on a
+ * host.
  */
 export const digestOf = (resolved: ResolvedStack): string =>
   digestModel(resolved.modelFor('/stack'))
 
-/** Returns a function that finds Compose for stacks; a Compose on this computer is found once for all of them. */
+/** Returns a function that finds Compose for a stack. Compose on this computer is looked for only once. */
 export function composeFinder(
   context: Context,
 ): (machines: readonly Machine[]) => Promise<StackCompose> {
   const local = import('./runners/local-compose.ts').then(({ findLocalCompose }) =>
     findLocalCompose(context),
   )
-  local.catch(() => {}) // awaited where a stack needs it
+  local.catch(() => {}) // awaited when a stack needs it
   return async (machines) => (await local) ?? findStackCompose(context, machines)
 }
 
 /**
- * Reads the files of a stack, and resolves it for machines with Compose. The address of a machine without a host is
- * empty. Throws kind `usage` if a host would have to read files that the user has not allowed, and otherwise as
+ * Reads the files of a stack, and resolves it with Compose for each machine. The address of a machine without a host is
+ * empty. Throws kind `usage` if a host would have to read files that the user has not allowed, and otherwise throws as
  * `resolveStack` does.
  */
 export async function prepareStack(
@@ -75,7 +75,7 @@ export async function prepareStack(
 }
 
 /**
- * Returns the resolved stack for a machine whose host may have a new address since the stack was prepared. Undefined if
+ * Returns the resolved stack for a machine whose host may have a new address since the stack was prepared; undefined if
  * the files have changed since then.
  */
 export async function resolveForAddress(

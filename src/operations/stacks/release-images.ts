@@ -17,7 +17,7 @@ const shownDigits = 12
 const keeperName = (stack: string, image: string): string =>
   `fleet-release-${imagePart(stack)}-${image.replace(/^sha256:/, '').slice(0, shownDigits)}`
 
-/** Returns the image IDs of a model by service. Images that the host does not have are omitted. */
+/** Returns the image IDs of a model, keyed by service. Images that the host does not have are omitted. */
 export const imagesByService = (
   model: StackModel,
   images: ReadonlyMap<string, string>,
@@ -41,8 +41,8 @@ export async function keepImages(
 }
 
 /**
- * Protects the images of the given releases of a stack from `docker image prune --all`, and ends the protection of all
- * other images of the stack. Images that the engine no longer has are skipped.
+ * Protects the images of the given releases from `docker image prune --all`, and stops protecting the stack's other
+ * images. Images that the engine no longer has are skipped.
  */
 export async function holdImages(
   engine: Engine,
@@ -86,7 +86,8 @@ async function dropName(engine: Engine, name: string): Promise<void> {
 const builtName = /:[0-9a-f]{12}$/
 
 /**
- * Removes the names of images that Compose has built for a stack and that no kept release uses. Images in use are kept.
+ * Removes the names of images that Compose has built for a stack, unless a kept release uses them. Images in use are
+ * kept.
  */
 export async function dropBuilds(
   engine: Engine,
@@ -114,7 +115,7 @@ export async function restoreImageNames(
     const definition = model.services[service]
     if (definition === undefined) continue
     const name = imageOf(model.name, service, definition)
-    if (name.includes('@')) continue // the digest identifies the image
+    if (name.includes('@')) continue // the digest already identifies the image
     const isTagged = /:[^/]+$/.test(name)
     await tagImage(engine, id, isTagged ? name : `${name}:latest`)
   }

@@ -27,9 +27,9 @@ export interface ResolvePlace {
 
 /** A stack that Compose has resolved. */
 export interface ResolvedStack {
-  /** All local files and directories that Compose has read or that are copied to hosts. */
+  /** All local files and directories that Compose reads or that are copied to hosts. */
   readonly taken: readonly string[]
-  /** The files that are copied, by path below the root of the stack's directory on a host. */
+  /** The files to copy, keyed by path below the root of the stack's directory on a host. */
   readonly files: LocalFiles
   /** Sockets and other special files in mounted directories, which are not copied. */
   readonly skipped: readonly string[]
@@ -58,7 +58,7 @@ async function askModel(
 }
 
 /**
- * Returns the files of a model whose content Compose inserts into it. Throws kind `unsupported` for a path with a
+ * Returns the files whose contents Compose inserts into a model. Throws kind `unsupported` for a path that contains a
  * variable, because fleet cannot know which file it names.
  */
 function filesReadFor({ services }: StackModel, root: Root, stack: string): readonly string[] {
@@ -81,7 +81,7 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
   })
 }
 
-/** Keys with which Compose would use programs or logins of this computer, and the reasons for refusing them. */
+/** Keys that would make Compose use programs or logins on this computer, and the reasons for refusing them. */
 const refusedKeys = {
   models: 'runs a program on this computer',
   provider: 'runs a program on this computer',
@@ -89,7 +89,7 @@ const refusedKeys = {
 } as const
 
 /**
- * Throws kind `failed` for a model without services, and `unsupported` for a model that would use programs or logins of
+ * Throws kind `failed` for a model without services, and `unsupported` for a model that would use programs or logins on
  * this computer.
  */
 function checkModel({ services }: StackModel, stack: string): void {

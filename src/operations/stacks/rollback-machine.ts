@@ -22,7 +22,7 @@ import {
 export interface Rollback {
   readonly stack: Pick<Stack, 'name' | 'wait'>
   /**
-   * The number of the release; absent: the newest release before the current one that was deployed without an error.
+   * The number of the release. If absent, the last release before the current one that was deployed without an error.
    */
   readonly to?: number | undefined
   readonly owner: LockOwner
@@ -38,7 +38,7 @@ export interface RolledBack {
 
 /**
  * Restores an earlier release of a stack on one machine, from the data on its host. If that fails, the current release
- * is restored. Throws kind `usage` if there is no such release, and otherwise as a deployment does.
+ * is restored. Throws kind `usage` if there is no such release, and otherwise throws as a deployment does.
  */
 export async function rollbackMachine(
   target: DeployTarget,

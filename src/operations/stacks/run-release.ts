@@ -14,12 +14,12 @@ import { restoreImageNames } from './release-images.ts'
 import { type StackModel, isOneShot } from './stack-model.ts'
 import { clearUnfinished, markUnfinished } from './unfinished-mark.ts'
 
-/** Compose with the engine of one machine. */
+/** Docker Compose, connected to the engine of one machine. */
 export interface MachineCompose {
   readonly version: string
   /**
-   * Runs Compose with a model as its only file, without input. Compose gets no variables of the user except
-   * `variables`. Rejects with the reason of `signal` when that aborts.
+   * Runs Compose with a model as its only file, without input. Of the user's variables, Compose gets only `variables`.
+   * Rejects with the abort reason when `signal` aborts.
    */
   run(
     model: StackModel,
@@ -27,7 +27,7 @@ export interface MachineCompose {
     options: {
       readonly variables: Readonly<Record<string, string>>
       readonly signal: AbortSignal
-      /** Images whose registry logins are needed, if they are not those of the model. */
+      /** Images whose registry logins are needed, if they are not the model's images. */
       readonly images?: readonly string[]
     },
   ): Promise<CommandResult>
@@ -120,7 +120,7 @@ async function unpause(engine: Engine, stack: string, signal: AbortSignal): Prom
   }
 }
 
-/** Returns why a container has failed after a deployment; undefined if it has not. */
+/** Returns the reason a container is considered failed after a deployment; undefined if it has not failed. */
 function troubleOf(
   { name, state, exitCode = 0, health }: StackContainer,
   { wait }: Pick<Stack, 'wait'>,
@@ -132,10 +132,10 @@ function troubleOf(
 }
 
 /**
- * Starts the containers of a model and waits until they are healthy. Resolves to the reason if that fails. The
- * containers are checked here too, because Compose exits with code 0 if its time limit expires between two of its
- * checks, and for containers that exit and are restarted. Source: `case <-ctx.Done(): return nil` of waitDependencies
- * in pkg/compose/convergence.go.
+ * Starts the containers of a model and waits until they are healthy. If that fails, resolves to the reason. The
+ * containers are also checked here, because Compose exits with code 0 if its time limit expires between two of its
+ * checks, or if containers exit and are restarted. Source: `case <-ctx.Done(): return nil` of waitDependencies in
+ * pkg/compose/convergence.go.
  */
 export async function runUp(
   { compose, engine }: DeployTarget,
@@ -156,8 +156,8 @@ export async function runUp(
 }
 
 /**
- * Deploys a stored release again, without a registry and without the computer that deployed it. Resolves to the reason
- * if that fails.
+ * Deploys a stored release again, without a registry and without the computer that deployed it. If that fails, resolves
+ * to the reason.
  */
 export async function restoreRelease(
   target: DeployTarget,
@@ -177,7 +177,7 @@ export async function restoreRelease(
   return why
 }
 
-/** Restores the current release after a failure. Resolves to a sentence that describes the result. */
+/** Restores the current release after a failure. Resolves to a sentence about the outcome. */
 export async function putBack(
   target: DeployTarget,
   stack: Pick<Stack, 'name' | 'wait'>,
@@ -191,7 +191,7 @@ export async function putBack(
   const { number } = release
   progress(`restore release ${number}`)
   try {
-    // not the signal of the command, which may have aborted
+    // not the command's own signal, which may have been aborted
     const why = await restoreRelease(target, stack, release, new AbortController().signal)
     if (why === undefined) return `Release ${number} was restored.`
     return `Release ${number} could not be restored: ${why}.`

@@ -3,9 +3,9 @@ import type { Environment } from '../../os/environment.ts'
 import type { Entry, LocalFiles } from '../compose/read-local-files.ts'
 import type { StackModel, StackService } from './stack-model.ts'
 
-/** The sources of the inputs of services. */
+/** The sources of the files and variables that services use. */
 export interface InputSources {
-  /** The local files that are copied to hosts, by path below the root, without a leading `/`. */
+  /** The local files that are copied to hosts, keyed by path below the root, without a leading `/`. */
   readonly files: LocalFiles
   /** Returns the path in `files` for a path in the model; undefined for a path on the host. */
   readonly fileOf: (path: string) => string | undefined
@@ -14,15 +14,15 @@ export interface InputSources {
 }
 
 /**
- * Returns the compared properties of a file or directory. Of its mode, they include only what git keeps, because clones
- * of two users may differ in the rest.
+ * Returns the properties of a file or directory that are compared. They include only the part of its mode that git
+ * keeps, because the rest may differ between two users' clones.
  */
 const summaryOf = (entry: Entry): readonly unknown[] => {
   if (entry.type === 'file') return ['file', (entry.mode & 0o100) !== 0, entry.digest]
   return entry.type === 'folder' ? ['folder'] : ['link', entry.target]
 }
 
-/** Returns a file, or all of a directory, in a fixed order. */
+/** Returns a file, or a directory and everything in it, in a fixed order. */
 const treeAt = (files: LocalFiles, path: string): readonly unknown[] =>
   [...files]
     .filter(([name]) => name === path || name.startsWith(`${path}/`))
@@ -31,7 +31,7 @@ const treeAt = (files: LocalFiles, path: string): readonly unknown[] =>
 
 type Definitions = Readonly<Record<string, unknown>> | undefined
 
-/** A config or secret: its definition, and the content that it refers to. */
+/** Returns a config or secret: its definition, and the content that the definition refers to. */
 function contentOf(
   definitions: Definitions,
   name: string,
@@ -41,7 +41,7 @@ function contentOf(
     | { readonly file?: string; readonly environment?: string }
     | undefined
   const path = definition?.file === undefined ? undefined : fileOf(definition.file)
-  // The path of a file is omitted, because it may differ between hosts: only the content counts.
+  // The path of a file may differ between hosts, so only its content is compared.
   const { file: _path, ...rest } = definition ?? {}
   return [
     name,

@@ -20,7 +20,7 @@ export interface StackFiles {
   readonly inputs: ComposeInputs
   /** The home directory of the user. */
   readonly home: string
-  /** The variables of the shell that the files use. Compose gets no other variables of the shell. */
+  /** The shell variables that the files use. Compose gets no other shell variables. */
   readonly variables: Readonly<Record<string, string>>
 }
 
@@ -44,8 +44,8 @@ function commandOf({ name, files, envFiles, profiles }: Stack, folder: string): 
 
 /**
  * Reads the files from which Compose will resolve a stack. `location` is the path of the inventory. Throws kind
- * `failed` for a file that cannot be read, and `unsupported` for an `include` that only Compose could resolve: Compose
- * runs on this computer, and a Compose file may have been written by others.
+ * `failed` for a file that cannot be read, and `unsupported` for an `include` that only Compose could resolve, because
+ * Compose runs on this computer, and somebody else may have written the Compose file.
  */
 export async function readStackFiles(
   location: string,
@@ -89,8 +89,8 @@ export function machineVariables({ name, host, labels = {} }: Machine): Record<s
 }
 
 /**
- * Returns the variables of a machine that the files of a stack use. Other variables are not set, so that machines can
- * share a model.
+ * Returns the variables of a machine that the files of a stack use. The machine's other variables are not set, so that
+ * machines can share a model.
  */
 export const usedVariables = (
   { inputs }: Pick<StackFiles, 'inputs'>,
@@ -112,7 +112,7 @@ export function storedPath(folder: string, file: string): string {
   return below === '' ? 'files' : `files/${below}`
 }
 
-/** Returns the local file for a path that {@link storedPath} has returned. */
+/** Returns the local file for a path returned by {@link storedPath}. */
 export function localFileAt(folder: string, stored: string): string {
   const [, outside] = /^outside(\/.*)$/s.exec(stored) ?? []
   const local = outside === undefined ? undefined : localPath('', outside)

@@ -8,7 +8,7 @@ import type { ResolvedStack } from './resolve-stack.ts'
 import type { StackFiles } from './stack-files.ts'
 
 /**
- * A file, directory or variable of this computer that a stack would send to its hosts and that the user has not allowed
+ * A file, directory or variable on this computer that a stack would send to its hosts and that the user has not allowed
  * yet.
  */
 export type StackGrant =
@@ -17,13 +17,13 @@ export type StackGrant =
 
 type Needed = Pick<GrantContext, 'inventory' | 'trust'>
 
-/** Matches variables whose values a host may know. */
+/** Matches variables whose values may be sent to a host without permission. */
 const harmless = /^(?:HOME|LANG|LANGUAGE|LC_[A-Z]+|LOGNAME|PWD|SHELL|TZ|USER)$/
 
 /**
- * Finds the files, directories and variables of this computer that a stack uses and the user must allow: files and
- * directories outside the inventory's directory, and variables of the shell. A Compose file may have been written by
- * others, who must not be able to send a private key to a host.
+ * Finds the files, directories and variables on this computer that a stack uses and that the user must allow: files and
+ * directories outside the inventory's directory, and shell variables. A Compose file may have been written by somebody
+ * else, who must not be able to send a private key to a host.
  */
 export async function findStackGrants(
   { inventory, trust }: Needed,
@@ -82,7 +82,7 @@ export async function allowStackGrants(
   }))
 }
 
-/** Throws kind `usage` if there are grants. `command` is the command for the hint. */
+/** Throws kind `usage` if there are any grants. `command` is the command to show in the hint. */
 export function requireStackGrants(grants: readonly StackGrant[], command: string): void {
   if (grants.length === 0) return
   const lines = grants.map((grant) => `${grant.stack}: ${describeStackGrant(grant)}`)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ProjectModel, Service } from '../compose/project-model.ts'
 
-/** A service of a model. Fields without a type here are interpreted only by Compose. */
+/** A service of a model. Fields that are not declared here are interpreted only by Compose. */
 export interface StackService extends Service {
   readonly scale?: number
   readonly deploy?: { readonly replicas?: number } | null
@@ -41,7 +41,9 @@ export const stackLabels = {
 const digest = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex')
 
-/** Returns the services to whose containers a service refers by ID. The service is recreated together with them. */
+/**
+ * Returns the services to whose containers a service refers by ID. When one of them is recreated, so is the service.
+ */
 export function followedBy(service: StackService): readonly string[] {
   const modes = [service.network_mode, service.ipc, service.pid].flatMap(
     (mode) => /^service:(.+)$/.exec(mode ?? '')?.[1] ?? [],
@@ -74,8 +76,8 @@ export const imageOf = (project: string, name: string, { image }: StackService):
 const repositoryPart = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 
 /**
- * Converts a name to a part of an image name. Services can have names that images cannot have, such as `Web`: a digest
- * is added to these, so that no two of them become equal.
+ * Converts a name to part of an image name. Services can have names that are not valid in image names, such as `Web`.
+ * Such a name gets a digest appended, so that no two names become equal.
  */
 export function imagePart(name: string): string {
   if (repositoryPart.test(name)) return name
@@ -86,15 +88,15 @@ export function imagePart(name: string): string {
   return `${letters === '' ? 'x' : letters}-${digest(name).slice(0, 8)}`
 }
 
-/** Whether a service is done when its containers have exited, because another service waits for its completion. */
+/** Whether a service is finished once its containers have exited, because another service waits for its completion. */
 export const isOneShot = ({ services }: StackModel, name: string): boolean =>
   Object.values(services).some(
     ({ depends_on = {} }) => depends_on[name]?.condition === 'service_completed_successfully',
   )
 
 /**
- * Returns the model to deploy, without data that only the computer with the Compose files has. Compose resolves it
- * again without any change:
+ * Returns the model to deploy, without data that is only on the computer with the Compose files. If Compose resolves
+ * the model again, nothing changes:
  * - Profiles have been applied. Some versions of Compose include them in the hash.
  * - Images have been built.
  * - Variables without a value are removed, because they would be taken from another environment.
@@ -144,8 +146,8 @@ function definitionDigest(service: StackService): string {
 }
 
 /**
- * Returns the model as Compose sees it while it creates containers, with the IDs of the containers whose namespaces are
- * shared. `first`: returns the ID of the first container of a service.
+ * Returns the model as Compose sees it while it creates containers, with the IDs of the containers whose namespaces
+ * other services share. `first`: returns the ID of the first container of a service.
  */
 export function withContainerIds(
   model: StackModel,
@@ -166,7 +168,7 @@ export function withContainerIds(
   return { ...model, services: Object.fromEntries(services) }
 }
 
-/** Whether any service shares a namespace, so that hashes differ from host to host. */
+/** Whether any service shares another service's namespace, in which case hashes differ from host to host. */
 export const sharesNamespaces = ({ services }: StackModel): boolean =>
   Object.values(services).some(({ network_mode, ipc, pid }) =>
     [network_mode, ipc, pid].some((mode) => mode?.startsWith('service:')),

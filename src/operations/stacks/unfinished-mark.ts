@@ -9,10 +9,10 @@ export const isUnfinishedMark = (container: ContainerSummary): boolean =>
   isIdle(container, [idleLabels.unfinished])
 
 /**
- * Marks a stack on a host as unfinished before its files are changed: until the end of the deployment, containers may
- * mount files other than those with which they were created. The mark is a container that is never started. The list of
- * the stack's containers includes the mark, so a plan needs no other request; Compose ignores it, because it has no
- * hash. `image` is the ID of any image that the host has.
+ * Marks a stack on a host as unfinished before its files are changed. Until the deployment ends, containers may be
+ * mounting different files from those with which they were created. The mark is a container that is never started. It
+ * appears in the list of the stack's containers, so a plan does not need another request; Compose ignores it, because
+ * it has no hash. `image` is the ID of any image on the host.
  */
 export async function markUnfinished(engine: Engine, stack: string, image: string): Promise<void> {
   if ((await listIdle(engine, idleLabels.unfinished, stack)).length > 0) return

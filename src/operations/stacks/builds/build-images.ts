@@ -25,8 +25,8 @@ import type { StackBuilds } from './service-builds.ts'
 export interface ImageBuilder {
   /**
    * Makes sure that a machine has the images. They are built once per architecture, on the `buildOn` machine of the
-   * stack or on its first machine, and copied from there without a registry. Throws kind `failed` with the output of a
-   * failed build.
+   * stack or on its first machine, and copied from there without a registry. Throws kind `failed` with the output of
+   * the build if it fails.
    */
   provide(
     machine: Machine,
@@ -61,7 +61,7 @@ const missingOn = async (
 /** The number of output lines shown for a failed build. */
 const shownLines = 20
 
-/** Returns the last lines of a failed build. */
+/** Returns the last output lines of a failed build. */
 const outputOf = ({ code, stdout, stderr }: CommandResult): string => {
   const lines = [...stdout.split('\n'), ...stderr.split('\n')].filter((line) => line.trim() !== '')
   return lines.slice(-shownLines).join('\n') || `Compose exited with code ${code}`
@@ -107,7 +107,7 @@ export function openImageBuilder(
     architectures.set(machine.name, known)
     return known
   }
-  /** Finds the machine that builds the images for `machine`: one with the same architecture. */
+  /** Finds a machine to build the images for `machine`. It must have the same architecture. */
   async function findBuilder(machine: Machine): Promise<Machine> {
     const wanted = await architectureOf(machine)
     const inventory = await (await context.inventory()).read()
@@ -160,7 +160,7 @@ export function openImageBuilder(
     )
   }
   const built = new Map<string, Promise<Machine>>()
-  /** Returns the machine that has the images for `machine`. They are built first if necessary. */
+  /** Returns a machine that has the images for `machine`. The images are built first if necessary. */
   async function sourceFor(
     machine: Machine,
     builds: StackBuilds,

@@ -14,7 +14,7 @@ export interface StackBuilds {
    * changes the stack.
    */
   readonly images: ReadonlyMap<string, string>
-  /** The local files of the builds, by path below the root of a directory on a host. */
+  /** The local files of the builds, keyed by path below the root of a directory on a host. */
   readonly files: LocalFiles
   /** The local paths of the Dockerfiles. */
   readonly dockerfiles: readonly string[]
@@ -48,8 +48,8 @@ const usedBy = ({ additional_contexts = {} }: Build): readonly string[] =>
   Object.values(additional_contexts).flatMap((value) => /^service:(.+)$/.exec(value)?.[1] ?? [])
 
 /**
- * Returns the compared properties of a file. Of its mode, they include only what git keeps, because clones of two users
- * may differ in the rest.
+ * Returns the properties of a file that are compared. They include only the part of its mode that git keeps, because
+ * the rest may differ between two users' clones.
  */
 function contentOf(entry: LocalEntry): readonly unknown[] {
   if (entry.type === 'file') return ['file', (entry.mode & 0o100) !== 0, entry.digest]
@@ -80,7 +80,7 @@ const mapLocal = (
     return local === undefined ? path : pathOf(local)
   }) as StackModel
 
-/** Returns the items of a list such as `cache_to: ['type=local,dest=/x']` as JSON; none for other values. */
+/** Returns the items of a list such as `cache_to: ['type=local,dest=/x']` as JSON; an empty list for other values. */
 const textsOf = (value: unknown): readonly string[] =>
   (Array.isArray(value) ? (value as unknown[]) : []).map((item) => JSON.stringify(item))
 
@@ -117,7 +117,7 @@ function checkBuilds({ name: stack, services }: StackModel): void {
 
 /**
  * Finds the images that a stack builds, and reads the files from which they are built. Throws kind `unsupported` for
- * builds that would access more of this computer.
+ * builds that would access more of this computer than their contexts.
  */
 export async function findBuilds(model: StackModel, places: Places): Promise<StackBuilds> {
   checkBuilds(model)

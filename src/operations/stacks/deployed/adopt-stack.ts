@@ -34,13 +34,13 @@ export interface AdoptedStack {
   readonly services: readonly string[]
   /** Services whose containers differ from the Compose file on the host. */
   readonly differing: readonly string[]
-  /** Files and directories of the project on the host that its containers mount. */
+  /** The project's files and directories on the host that its containers mount. */
   readonly mounts: readonly string[]
 }
 
 const label = (name: string): string => `com.docker.compose.project.${name}`
 
-/** The files from which Compose has read a project, according to the labels of its containers. */
+/** The files from which Compose read a project, according to the labels of its containers. */
 interface ProjectOrigin {
   readonly folder: string
   readonly files: readonly string[]
@@ -130,7 +130,7 @@ function checkVariables(model: StackModel, { stack, host }: StackAdoption): void
   )
 }
 
-/** Returns the services whose containers are missing or have a configuration other than the model's. */
+/** Returns the services whose containers are missing or have a different configuration from the model's. */
 async function findDiffering(
   context: Context,
   { host }: StackAdoption,
@@ -196,7 +196,7 @@ async function adoptLocked(
   const written = await readProject(context, adoption, origin)
   checkVariables(written, adoption)
   const differing = await findDiffering(context, adoption, written, containers)
-  // parsed like a model that the host has stored, so that a project that cannot be restored is refused now
+  // parsed like a model that a host has stored, in order to refuse a project now if it could not be restored later
   const source = `the project for stack ${stack} on ${machine}`
   const model = parseStoredModel(JSON.stringify(deployedModel(written, new Map())), source)
   const images = Object.fromEntries(
@@ -219,8 +219,8 @@ async function adoptLocked(
 
 /**
  * Records a Compose project that was started without fleet as the first release of a stack, so that a failed deployment
- * restores it. Its Compose files must be on the host. Throws kind `usage` if fleet has deployed or adopted the stack
- * there, `unsupported` or `failed` if the project cannot be recorded.
+ * restores it. Its Compose files must be on the host. Throws kind `usage` if fleet has already deployed or adopted the
+ * stack there, and `unsupported` or `failed` if the project cannot be recorded.
  */
 export async function adoptStack(
   context: Context,

@@ -15,9 +15,9 @@ interface Selection {
 /** A stack, and the machines on which a command acts. */
 export interface ChosenStack {
   readonly name: string
-  /** Its entry in the inventory; absent for a stack that exists only on hosts. */
+  /** The stack's entry in the inventory; undefined for a stack that exists only on hosts. */
   readonly stack: Stack | undefined
-  /** In the order of the inventory, without machines that have no engine. */
+  /** The machines that have an engine, in the order of the inventory. */
   readonly machines: readonly Machine[]
 }
 
@@ -43,9 +43,9 @@ const hasSelection = ({ machine, on }: Selection): boolean => machine !== undefi
 const hasEngine = ({ engine }: Machine): boolean => engine !== 'none'
 
 /**
- * Returns the machines of a stack: those of its entry in the inventory, or exactly those that options select. A stack
- * that is no longer in the inventory requires such options. Throws kind `usage` for an unknown stack, `unknown-machine`
- * if there is no machine.
+ * Returns the machines of a stack: those of its entry in the inventory, or exactly those that the options select. A
+ * stack that is no longer in the inventory requires such options. Throws kind `usage` for an unknown stack, and
+ * `unknown-machine` if there is no machine.
  */
 export async function chooseStack(
   context: Context,
@@ -54,7 +54,7 @@ export async function chooseStack(
 ): Promise<ChosenStack> {
   const inventory = await (await context.inventory()).read()
   const stack = inventory.stacks.get(name)
-  // The name becomes a part of paths on hosts.
+  // The name becomes part of paths on hosts.
   if (hasSelection(selection) && stackNamePattern.test(name)) {
     const machines = await listMachines(context, selection)
     return { name, stack, machines: machines.filter(hasEngine) }
@@ -87,7 +87,8 @@ export const stacksWithMachines = ({ stacks, machines }: StacksAndMachines): rea
     .map(({ name }) => name)
 
 /**
- * Throws kind `unknown-machine` for the first of the named stacks that has no machines. A stack on a swarm needs none.
+ * Throws kind `unknown-machine` for the first of the named stacks that has no machines. A stack on a swarm does not
+ * need machines.
  */
 export function requireMachines(inventory: StacksAndMachines, names: readonly string[]): void {
   const used = stacksWithMachines(inventory)

@@ -23,7 +23,7 @@ export interface StackRemoval {
   /** The stack's directory on the host. */
   readonly mirror: HostMirror
   readonly owner: LockOwner
-  /** Whether the user has confirmed that the stack's volumes, and files that containers wrote, are deleted. */
+  /** Whether the user has confirmed the deletion of the stack's volumes and of files that containers wrote. */
   readonly withVolumes: boolean
 }
 
@@ -47,7 +47,7 @@ const anonymousName = /^[0-9a-f]{64}$/
 
 /** The items that {@link removeStack} removes from an engine. */
 interface StackItems {
-  /** All containers with the label of the project, including those that Compose did not create. */
+  /** All containers with the project's label, including those that Compose did not create. */
   readonly containers: readonly ContainerSummary[]
   /** The names of the stack's volumes, and of the anonymous volumes of its containers. */
   readonly volumes: readonly string[]
@@ -76,7 +76,9 @@ const serviceOf = ({ Labels }: ContainerSummary): string =>
 const dependenciesOf = ({ Labels }: ContainerSummary): readonly string[] =>
   (Labels['com.docker.compose.depends_on'] ?? '').split(',').map((text) => text.split(':')[0] ?? '')
 
-/** Groups containers for removal, one group after the other: each container before the services that it depends on. */
+/**
+ * Groups containers so that each is removed before the services that it depends on. One group is removed after another.
+ */
 function inRemovalOrder(
   containers: readonly ContainerSummary[],
 ): readonly (readonly ContainerSummary[])[] {
@@ -87,7 +89,7 @@ function inRemovalOrder(
       left.flatMap((one) => dependenciesOf(one).filter((name) => name !== serviceOf(one))),
     )
     const free = left.filter((one) => !needed.has(serviceOf(one)))
-    const group = free.length > 0 ? free : left // the labels contain a cycle
+    const group = free.length > 0 ? free : left // if none is free, the labels contain a cycle
     groups.push(group)
     left = left.filter((one) => !group.includes(one))
   }
@@ -114,14 +116,14 @@ async function removeContainers(
           } as const
           await engine.json({ ...request, signal }, nothing)
         }
-        const query = { force: true, v: withVolumes } // v: anonymous volumes, except those of an earlier container
+        const query = { force: true, v: withVolumes } // v: also anonymous volumes, but not those of an earlier container
         await engine.json({ method: 'DELETE', path, query, signal }, nothing)
       }),
     )
   }
 }
 
-/** Removes the records of a stack, and empty directories. Prints `kept` if files are left. */
+/** Removes the records of a stack and its empty directories. Prints `kept` if any files are left. */
 const removeRecords = `
 cd -- "$1" 2>/dev/null || exit 0
 rm -rf -- releases objects build shipped paths pending .incoming-* up.lock
@@ -152,9 +154,9 @@ const removeShipped = (mirror: HostMirror): Promise<void> =>
   restoreFiles(mirror, new Map(), async () => {})
 
 /**
- * Removes a stack from one machine: its containers, networks and releases. Needs neither its Compose file nor Compose.
- * Volumes, and files that containers wrote, are kept unless `withVolumes` is set. The removal can be interrupted at any
- * point and repeated. Throws kind `locked` while another user changes the stack.
+ * Removes a stack from one machine: its containers, networks and releases. Requires neither the stack's Compose file
+ * nor Compose itself. Volumes, and files that containers wrote, are kept unless `withVolumes` is set. The removal can
+ * be interrupted at any point and repeated. Throws kind `locked` while another user changes the stack.
  */
 export async function removeStack(
   removal: StackRemoval,

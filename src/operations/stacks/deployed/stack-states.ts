@@ -17,7 +17,7 @@ export interface StackOnMachine {
   /** The swarm of the stack; absent for a stack on a machine. */
   readonly swarm?: string
   /**
-   * `deployed`: all containers of the current release run and are healthy. `degraded`: some do not run or are not
+   * `deployed`: all containers of the current release are running and healthy. `degraded`: some are not running or not
    * healthy. `failed`: the last deployment failed. `deploying`: a deployment has not finished, or was interrupted.
    * `unmanaged`: the stack has containers that fleet did not deploy. `not-deployed`: the stack has no containers and no
    * release.
@@ -25,9 +25,9 @@ export interface StackOnMachine {
   readonly state: 'deployed' | 'degraded' | 'failed' | 'deploying' | 'unmanaged' | 'not-deployed'
   /** Whether the inventory deploys the stack on this machine. */
   readonly selected: boolean
-  /** The number of its current release. */
+  /** The number of the current release. */
   readonly release?: number
-  /** The user who deployed the current release, the time (ISO 8601), and the git commit. */
+  /** The user who deployed the current release, the time of the deployment (ISO 8601), and the git commit. */
   readonly by?: string
   readonly at?: string
   readonly commit?: string
@@ -97,9 +97,9 @@ function describe(
 }
 
 /**
- * Lists the stacks of one machine: those of the inventory, in its order, and then others whose releases are on the
- * host. Requests one list of containers from the engine, and the releases from the host. A machine without a host is
- * not contacted.
+ * Lists the stacks on one machine: first those of the inventory, in its order, and then any others whose releases are
+ * on the host. Requests one list of containers from the engine, and the releases from the host. A machine without a
+ * host is not contacted.
  */
 export async function stacksOnMachine(
   context: Context,

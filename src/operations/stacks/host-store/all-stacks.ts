@@ -5,7 +5,7 @@ import { type Host, reasonOf } from '../../copy/remote-tar.ts'
 import { type Releases, parseReleases } from './releases.ts'
 
 /**
- * Prints for each stack: its name, the number of the current release, the number and the record of each release, and an
+ * For each stack, prints its name, the number of the current release, the number and the record of each release, and an
  * empty number. Each value is followed by a NUL.
  */
 const list = `
@@ -24,8 +24,8 @@ done
 `
 
 /**
- * Reads the releases of all stacks on a host, by stack. `parent` contains the directories of the stacks, and may not
- * exist.
+ * Reads the releases of all stacks on a host, keyed by stack. `parent` contains the directories of the stacks; it may
+ * not exist.
  */
 export async function readAllReleases(
   host: Host,

@@ -18,21 +18,22 @@ export interface LockOwner {
 
 /** A lock that is held. Disposing of it releases it. */
 export interface StackLock extends AsyncDisposable {
-  /** Aborts with the signal of the command, and when the lock is lost, usually because the connection was lost. */
+  /** Aborts when the command's signal aborts or the lock is lost, usually because the connection was lost. */
   readonly signal: AbortSignal
 }
 
 /** The pause between heartbeats from this computer to the process on the host that holds the lock, in milliseconds. */
 const heartbeatMs = 20_000
 /**
- * How long that process waits for a heartbeat, in seconds: a computer that has lost its network then loses the lock.
+ * How long that process waits for a heartbeat, in seconds. After that, a computer that has lost its network loses the
+ * lock.
  */
 const silenceSeconds = 90
 
 /**
- * Holds a kernel lock (flock) as long as its input is open and heartbeats arrive, so that no lock outlives its owner.
- * The first line of the output is `held`, or `taken` followed by the owner of the lock. Child processes do not inherit
- * the lock. Also removes temporary files of owners that were killed.
+ * Holds a kernel lock (flock) while its input is open and heartbeats arrive, so that no lock outlives its owner. The
+ * first line of the output is `held`, or `taken` followed by the owner of the lock. Child processes do not inherit the
+ * lock. The script also removes temporary files left over from owners that were killed.
  */
 const hold = `
 folder=$1 silence=$2
@@ -68,7 +69,7 @@ function parseOwner(text: string): LockOwner | undefined {
   }
 }
 
-/** `canWait`: whether the command has the option --wait-lock. */
+/** Returns the error for a lock that is held. `canWait`: whether the command has the option --wait-lock. */
 const heldError = (machine: string, stack: string, text: string, canWait: boolean): UserError => {
   const owner = parseOwner(text)
   const who =
@@ -89,15 +90,18 @@ interface LockOptions {
   /** The stack's directory on the host. */
   readonly folder: string
   readonly owner: LockOwner
-  /** Ends the wait for the lock, but does not release a lock that is held. */
+  /** Ends the wait for the lock when it aborts, but does not release a lock that is already held. */
   readonly signal?: AbortSignal
-  /** How long to wait for another owner, in milliseconds; absent if the command has no option --wait-lock. */
+  /**
+   * How long to wait for another owner to release the lock, in milliseconds; absent if the command has no option
+   * --wait-lock.
+   */
   readonly waitMs?: number | undefined
   /** Called when another owner holds the lock, before waiting. */
   readonly onWait?: (reason: string) => void
 }
 
-/** The pause between attempts to get a lock that is held, in milliseconds. */
+/** The pause between attempts to acquire a lock that another owner holds, in milliseconds. */
 const retryMs = 1000
 
 /**
@@ -128,7 +132,7 @@ async function tryLock(
   const { name: machine, transport, become = [] } = host
   const words = [...become, 'sh', '-c', hold, 'fleet', folder, String(silenceSeconds)]
   signal?.throwIfAborted()
-  // The signal is not passed, because an interrupted command must undo its changes under the lock.
+  // The signal is not passed on, because an interrupted command must keep the lock while it undoes its changes.
   const running = await startProgram(transport, words)
   const { stdin, stdout, stderr, exit } = running
   for (const stream of [stdin, stdout, stderr]) {

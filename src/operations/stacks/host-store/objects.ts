@@ -5,8 +5,8 @@ import type { Shipped } from '../../compose/plan-shipping.ts'
 import type { LocalFiles } from '../../compose/read-local-files.ts'
 import { type Host, reasonOf } from '../../copy/remote-tar.ts'
 
-// The content of copied files by digest, in the directory `objects` of a stack. A release can be restored from there
-// without the computer that deployed it.
+// The directory `objects` of a stack has the contents of copied files, named by digest. From there, a release can be
+// restored without the computer that deployed it.
 
 const objectsFolder = ({ folder }: HostMirror): string => `${folder}/objects`
 
@@ -115,7 +115,7 @@ export async function restoreObjects(mirror: HostMirror, files: string): Promise
   })
 }
 
-/** Removes the content of files that are in none of these records. */
+/** Removes the contents of files that are not in any of these records. */
 export async function pruneObjects(mirror: HostMirror, records: readonly string[]): Promise<void> {
   const kept = records.flatMap((record) =>
     [...parseRecord(record).values()].flatMap((entry) =>

@@ -11,7 +11,7 @@ const states = ['deploying', 'ready', 'failed'] as const
 /** One deployment of a stack on one host. */
 export interface Release {
   readonly number: number
-  /** `deploying` includes a deployment that was interrupted. */
+  /** `deploying` also means that a deployment was interrupted. */
   readonly state: (typeof states)[number]
   /** The user and computer: `ana@laptop`. */
   readonly by: string
@@ -23,7 +23,7 @@ export interface Release {
   readonly compose: string
   /** The digest of the deployed model. */
   readonly digest: string
-  /** The image IDs by service. */
+  /** The image IDs, keyed by service. */
   readonly images: Readonly<Record<string, string>>
   /** Why the deployment failed. */
   readonly reason?: string | undefined
@@ -31,7 +31,7 @@ export interface Release {
 
 /** The releases of a stack on a host. */
 export interface Releases {
-  /** The number of the release that was last deployed without an error. */
+  /** The number of the last release that was deployed without an error. */
   readonly current: number | undefined
   /** Sorted by number, the oldest first. */
   readonly all: readonly Release[]
@@ -133,7 +133,7 @@ async function runScript(
 }
 
 /**
- * Parses releases: `current` is the number of the current release, `parts` contains the number and the record of each
+ * Parses releases. `current` is the number of the current release; `parts` contains the number and the record of each
  * release.
  */
 export function parseReleases(current: string, parts: readonly string[]): Releases {
@@ -161,8 +161,8 @@ export interface ReleaseContent {
   /** The record of the copied files, as `formatRecord` writes it. */
   readonly files: string
   /**
-   * The values of the variables that configs and secrets use. When a stored release is deployed again, Compose must get
-   * only these variables of this computer.
+   * The values of the variables that configs and secrets use. When a stored release is deployed again, Compose must not
+   * get any other variables from this computer.
    */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -170,7 +170,10 @@ export interface ReleaseContent {
 /** The number of the next release. */
 export const nextNumber = ({ all }: Releases): number => (all.at(-1)?.number ?? 0) + 1
 
-/** Writes a new release, which does not become the current one yet. Throws kind `failed` if its number exists. */
+/**
+ * Writes a new release, which does not become the current one yet. Throws kind `failed` if its number is already in
+ * use.
+ */
 export async function addRelease(
   host: Host,
   folder: string,

@@ -7,9 +7,9 @@ import { findSudo } from '../../../os/find-sudo.ts'
 
 /** A host on which stacks are stored. */
 export interface StackHost extends HostDocker {
-  /** The directory that contains a directory for each inventory and stack. */
+  /** The directory that contains one directory for each stack of each inventory. */
   readonly stacks: string
-  /** The version of the host's Docker Compose; absent if it has none. */
+  /** The version of Docker Compose on the host; absent if Compose is not installed. */
   readonly compose?: string
 }
 
@@ -20,8 +20,8 @@ const ofRoot = '/var/lib/fleet/stacks'
 const ofUser = '.local/share/fleet/stacks'
 
 /**
- * Prints how the directory of the stacks can be written (`root`, `sudo`, `user` or `denied`), the version of Compose,
- * and the home directory. The engine of a user cannot read files of root.
+ * Prints how the directory of the stacks can be written to (`root`, `sudo`, `user` or `denied`), the version of
+ * Compose, and the home directory. A rootless engine cannot read root's files.
  */
 const probe = `
 socket=$1
@@ -75,7 +75,7 @@ export async function findStackHost(context: Context, machine: Machine): Promise
   }
 }
 
-/** Whether a path that a host reports contains no variable, which Compose would replace in a model. */
+/** Whether a path reported by a host is free of variables, which Compose would replace in a model. */
 const isPlainPath = (path: string): boolean => /^\/[\w.@+/-]*$/.test(path)
 
 /** The directory of a stack on a host; `inventory` is the ID of the inventory. */
@@ -86,7 +86,7 @@ export const storeFolder = (
 
 /**
  * Derives the root of a stack's files from a path below it that a container mounts. The host is not asked, because a
- * plan must not take longer than a list of containers.
+ * plan must not take longer than listing the containers.
  */
 export function rootOfMounts(
   mounts: readonly string[],

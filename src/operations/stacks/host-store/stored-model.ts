@@ -3,7 +3,7 @@ import { parseModel, plainText } from '../../compose/project-model.ts'
 import type { StackModel } from '../stack-model.ts'
 
 /**
- * Keys of a service for which Compose reads no file, runs no program and uses no login of the computer where it runs.
+ * Keys of a service for which Compose does not read files, run programs or use logins on the computer where it runs.
  * Not included: build, credential_spec, develop, env_file, extends, label_file, models, provider, use_api_socket, and
  * keys that later versions add. Source: the Compose Specification, "Services".
  */
@@ -18,8 +18,8 @@ const harmlessKeys = new Set(
 )
 
 /**
- * Top-level keys of a deployed model. For `include`, Compose would read other files; for `models`, it would run
- * programs.
+ * Top-level keys of a deployed model. `include` is not one of them, because Compose would read other files, nor is
+ * `models`, because Compose would run programs.
  */
 const knownKeys = new Set(['name', 'services', 'networks', 'volumes', 'configs', 'secrets'])
 
@@ -37,7 +37,7 @@ function someText(value: unknown, matches: (text: string) => boolean): boolean {
   return Object.entries(value).some(([key, item]) => matches(key) || someText(item, matches))
 }
 
-/** Returns why a model could access this computer; undefined if it cannot. */
+/** Returns how a model could access this computer; undefined if it cannot. */
 function localUse(model: StackModel): string | undefined {
   const other = Object.keys(model).find((key) => !knownKeys.has(key) && !key.startsWith('x-'))
   if (other !== undefined) return `the configuration sets the key ${other}`
@@ -58,9 +58,9 @@ function localUse(model: StackModel): string | undefined {
 }
 
 /**
- * Parses a deployed model that a host has stored. The host is not trusted, and Compose may run on this computer: throws
- * kind `failed` for a model with which Compose would read files or variables, or run programs. `source` names the model
- * in messages.
+ * Parses a deployed model that a host has stored. The host is not trusted, and Compose may run on this computer, so a
+ * model that would make Compose read files or variables, or run programs, is refused with kind `failed`. `source` names
+ * the model in messages.
  */
 export function parseStoredModel(text: string, source: string): StackModel {
   const model = parseModel(text) as StackModel | undefined

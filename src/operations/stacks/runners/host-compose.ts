@@ -19,10 +19,12 @@ import { modelWords, withoutRemotes } from './local-compose.ts'
 import type { StackCompose } from './stack-compose.ts'
 import { type StackHost, findStackHost } from '../host-store/store-folder.ts'
 
-/** How long a run waits for another run whose fleet process has exited, in seconds. */
+/**
+ * How long a run waits for an earlier run on the host that continues after its fleet process has exited, in seconds.
+ */
 const lockSeconds = 60
 
-/** Returns the docker command of a host under a lock, so that only one command at a time changes the stack. */
+/** Returns a host's docker command under a lock, so that only one command at a time changes the stack. */
 const lockedDocker = (host: StackHost, folder: string): HostDocker => {
   const { docker, become = [] } = host
   const flock = ['flock', '-w', String(lockSeconds), `${folder}/up.lock`]
@@ -55,7 +57,7 @@ async function collect(
   }
 }
 
-/** Returns a run of Compose with a model. `folder`: the stack's directory on the host. */
+/** Describes a run of Compose with a model as its only file. `folder`: the stack's directory on the host. */
 const runOf = (
   model: StackModel,
   words: readonly string[],
@@ -84,13 +86,16 @@ const runOf = (
   environment: variables,
 })
 
-/** The replacement for the directory of a run, whose name differs from run to run, in models and messages. */
+/**
+ * The text that replaces a run's directory in models and messages, because that directory has a different name in each
+ * run.
+ */
 const folderOfRuns = '/fleet-project'
 
 const replaceFolder = (text: string): string =>
   text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}(?=[/"'\s:,]|$)/g, folderOfRuns)
 
-/** Replaces the directory of a run in the output of Compose. */
+/** Replaces the run's directory in the output of Compose. */
 const withFolder =
   (ask: AskConfig): AskConfig =>
   async (words, allProfiles) => {
@@ -109,7 +114,7 @@ function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
     openIncludes: inputs.openIncludes,
     isUncertain: inputs.isUncertain,
     async add(path) {
-      if (!inputs.names(path)) return false // the host reports the path, and could report any path
+      if (!inputs.names(path)) return false // the host reports the path, so it could be any path
       const { location } = await context.inventory()
       const { path: real, isInside } = await resolvePath(location, path)
       if (!isInside && !(await isPathAllowed(context, location, real))) {
@@ -122,7 +127,10 @@ function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
   }
 }
 
-/** Resolves a stack with Compose on a host. The files that Compose reads are on the host only during the run. */
+/**
+ * Resolves a stack with Compose on a host. The files that Compose reads stay on the host only for the duration of the
+ * run.
+ */
 async function resolveOnHost(
   context: Context,
   host: HostDocker,

@@ -17,11 +17,13 @@ import type { MachineCompose } from '../run-release.ts'
 import type { StackModel } from '../stack-model.ts'
 import type { StackCompose } from './stack-compose.ts'
 
-/** Variables that docker and its credential helpers need. Compose files may use them: they contain no secrets. */
+/**
+ * Variables that docker and its credential helpers need. Compose files may use them, because they contain no secrets.
+ */
 const programVariables =
   /^(?:PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_[A-Z]+|XDG_[A-Z_]+|DOCKER_CONFIG|GNUPGHOME|GPG_TTY|DBUS_SESSION_BUS_ADDRESS|APPDATA|LOCALAPPDATA|USERPROFILE|SYSTEMROOT|TEMP|TMP)$/i
 
-/** The variables that keep Compose files from loading other files from git or a registry. */
+/** The variables that keep Compose files from including files from git or a registry. */
 export const withoutRemotes = {
   COMPOSE_EXPERIMENTAL_GIT_REMOTE: '0',
   COMPOSE_EXPERIMENTAL_OCI_REMOTE: '0',
@@ -41,7 +43,7 @@ function environmentOf(env: Environment, variables: Environment, socket: string)
 /** The socket path for runs that need no engine. */
 const noSocket = '/nonexistent/docker.sock'
 
-/** The maximum output of a run, in bytes. Models may contain the variables of many files. */
+/** The maximum output of a run, in bytes. Models may contain the variables from many files. */
 const maxOutput = 64 * 2 ** 20
 
 const readAll = (stream: Readable): Promise<string> => readBeginning(stream, { limit: maxOutput })
@@ -85,8 +87,8 @@ async function runToEnd(
 }
 
 /**
- * Returns the arguments of docker for Compose with a model as its only file. `file` contains the model; `empty` is an
- * empty file.
+ * Returns the docker arguments that run Compose with a model as its only file. `file` contains the model; `empty` is
+ * the path of an empty file.
  */
 export const modelWords = (
   { name }: StackModel,
@@ -96,7 +98,7 @@ export const modelWords = (
   `--project-name=${name}`,
   `--project-directory=${folder}`,
   `--file=${file}`,
-  `--env-file=${empty}`, // otherwise Compose reads .env of the project directory
+  `--env-file=${empty}`, // otherwise Compose reads .env in the project directory
 ]
 
 /** Runs Compose on this computer with a model. `folder` is the stack's directory on the host, if it is known. */
@@ -118,8 +120,8 @@ async function runModel(
 }
 
 /**
- * Rejects when the connection to the host was lost while Compose used its engine, because Compose may report another
- * reason.
+ * Rejects if the connection to the host was lost while Compose was using its engine, because Compose may report a
+ * different error.
  */
 async function unlessLost(
   lost: Promise<never>,
@@ -128,12 +130,12 @@ async function unlessLost(
   let loss: unknown
   lost.catch((error: unknown) => (loss = error))
   const result = await run()
-  await setImmediate() // process messages of the broker first
+  await setImmediate() // process the broker's messages first
   if (loss !== undefined && result.code !== 0) throw loss
   return result
 }
 
-/** Compose of this computer with the engine of a machine. */
+/** Docker Compose on this computer, connected to the engine of a machine. */
 function machineCompose(
   context: Context,
   machine: Machine,
@@ -150,12 +152,17 @@ function machineCompose(
   }
 }
 
-/** The directories in which docker of a Linux distribution looks for plugins, after the directory of the user. */
+/**
+ * The directories in which docker, as packaged by Linux distributions, looks for plugins after the user's own
+ * directory.
+ */
 const systemFolders = ['/usr/local/lib', '/usr/local/libexec', '/usr/lib', '/usr/libexec'].map(
   (folder) => `${folder}/docker`,
 )
 
-/** Finds the Compose plugin that docker starts. Running it without docker takes less than half of the CPU time. */
+/**
+ * Finds the Compose plugin that docker would start. Running the plugin directly takes less than half of the CPU time.
+ */
 async function findPlugin(docker: string, env: Environment): Promise<string | undefined> {
   const config = env['DOCKER_CONFIG'] ?? join(env['HOME'] ?? '', '.docker')
   if (!isAbsolute(config)) return undefined
@@ -171,7 +178,7 @@ type RunCompose = (
   options: Parameters<typeof runToEnd>[2],
 ) => Promise<CommandResult>
 
-/** Finds the Docker CLI with its Compose plugin on this computer; undefined if there is none. */
+/** Finds the Docker CLI with its Compose plugin on this computer; undefined if either is missing. */
 export async function findLocalCompose(context: Context): Promise<StackCompose | undefined> {
   const { env, signal } = context
   const docker = await findProgram('docker', env)
@@ -193,8 +200,8 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
     })
   }
   const version = readVersion() // runs while stacks are resolved
-  version.catch(() => {}) // awaited where it is needed
-  // Only docker itself knows whether it has a plugin in other directories.
+  version.catch(() => {}) // awaited when it is needed
+  // Only docker itself knows whether it has a plugin in another directory.
   if (plugin === undefined && (await version.catch(() => '')) === '') return undefined
   return {
     async resolve(files, variables) {
@@ -218,7 +225,7 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
         { root: workDirectory.root, ask },
       )
       await Promise.allSettled([resolving, version])
-      await version // that a plugin does not work is a better reason than its output
+      await version // a broken plugin is a better explanation than its output
       return await resolving
     },
     hasherOf: async () => ({

@@ -4,7 +4,10 @@ import { openStore } from '../host-store/open-store.ts'
 import type { DeployTarget } from '../run-release.ts'
 import type { StackCompose } from './stack-compose.ts'
 
-/** Opens the directory, the engine and the Compose of a stack on a machine. `stack` is the name of the stack. */
+/**
+ * Opens the directory of a stack on a machine's host, the machine's engine, and Compose for both. `stack` is the name
+ * of the stack.
+ */
 export async function openTarget(
   context: Context,
   compose: StackCompose,

@@ -7,7 +7,7 @@ import type { MachineCompose } from '../run-release.ts'
 import type { StackFiles } from '../stack-files.ts'
 import type { StackHost } from '../host-store/store-folder.ts'
 
-/** Computes the hashes of services. Other versions of Compose may compute other hashes. */
+/** Computes the hashes of services. The hashes may differ between versions of Compose. */
 export interface Hasher {
   readonly version: string
   readonly ask: AskCompose
@@ -16,18 +16,15 @@ export interface Hasher {
 /** The Docker Compose that resolves and deploys stacks: on this computer, or on the hosts. */
 export interface StackCompose {
   /**
-   * The host on which stacks are resolved; absent: this computer. Only files that the user has allowed may be sent
-   * there.
+   * The host on which stacks are resolved; if absent, this computer. Only files that the user has allowed may be sent
+   * to the host.
    */
   readonly host?: string
-  /** Resolves a stack with additional variables, which are those of a machine. Throws as `resolveStack` does. */
+  /** Resolves a stack with the given additional variables, which belong to a machine. Throws as `resolveStack` does. */
   resolve(files: StackFiles, variables: Readonly<Record<string, string>>): Promise<ResolvedStack>
-  /**
-   * Returns the Compose that computes the hashes of a machine's containers. `version`: the version of the Compose that
-   * created the containers.
-   */
+  /** Returns a hasher for a machine's containers. `version`: the version of Compose that created the containers. */
   hasherOf(machine: Machine, version: string | undefined): Promise<Hasher>
-  /** Compose with the engine of a machine. */
+  /** Returns Compose, connected to the engine of a machine. */
   on(machine: Machine, store: StackStore): Promise<MachineCompose>
 }
 
@@ -39,7 +36,7 @@ interface StackStore {
 
 /**
  * Finds Compose: on this computer if its docker has the Compose plugin, or else on the first of the machines that has
- * it. `machines`: the stack's machines with a host. Throws kind `unsupported` if there is none.
+ * it. `machines`: the stack's machines that have a host. Throws kind `unsupported` if Compose is not found.
  */
 export async function findStackCompose(
   context: Context,
