@@ -34,7 +34,7 @@ export interface StackPlanOptions {
   readonly stacks?: ReadonlySet<string> | undefined
   /** The names of the selected machines; if absent, all machines. */
   readonly chosen?: ReadonlySet<string> | undefined
-  /** The changes of machines, which are made first. */
+  /** The changes to machines, which are made first. */
   readonly changes?: readonly Change[]
   /** Whether to plan pulling newer images on all machines. */
   readonly pull?: boolean
@@ -56,7 +56,7 @@ interface Target {
   readonly after?: PlannedDeployment['after']
 }
 
-/** Returns the machines to which a stack can be deployed after the planned changes of machines. */
+/** Returns the machines to which a stack can be deployed after the planned changes to machines. */
 function targetsOf(
   stack: Stack,
   { machines }: Inventory,

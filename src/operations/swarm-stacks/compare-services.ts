@@ -4,15 +4,17 @@ import { modeOf } from '../services/list-services.ts'
 import type { ServiceChange } from '../stacks/compare-services.ts'
 import { type SwarmFile, type SwarmService, digestLabel } from './swarm-file.ts'
 
-/** The differences between the services of a stack on a swarm and its file. */
+/** The differences between a stack's file and its services on a swarm. */
 interface SwarmDrift {
   /** The changes of a deployment, in the order of the services; removals last. */
   readonly changes: readonly ServiceChange[]
-  /** Services without changes, not all of whose tasks run. */
+  /** Services that need no change but have tasks that are not running. */
   readonly waiting: readonly { readonly service: string; readonly why: string }[]
 }
 
-/** An image without its digest, with its full name and tag: Docker adds the tag to services. */
+/**
+ * Returns an image's full name and tag, without its digest. A missing tag is added, because Docker adds it to services.
+ */
 function imageName(image: string): string {
   const name = fullNameOf(image.replace(/@sha256:.*$/, ''))
   return /:[^/]*$/.test(name) ? name : `${name}:latest`
@@ -21,11 +23,11 @@ function imageName(image: string): string {
 const isSame = (one: readonly string[], other: readonly string[]): boolean =>
   JSON.stringify(one.toSorted()) === JSON.stringify(other.toSorted())
 
-/** The variables of a service in the engine's format; in the file, `$` is written `$$`. */
+/** Returns the variables of a service in the engine's format. In the file, `$` is written as `$$`. */
 const variablesOf = ({ environment = {} }: SwarmService): readonly string[] =>
   Object.entries(environment).map(([name, value]) => `${name}=${value.replaceAll('$$', '$')}`)
 
-/** Returns why a service is updated; undefined if it needs no update, or only another number of tasks. */
+/** Returns the reason a service is updated; undefined if it needs no update, or only a different number of tasks. */
 function reasonToUpdate(wanted: SwarmService, { Spec, UpdateStatus }: Service): string | undefined {
   if (Spec.Labels?.[digestLabel] === undefined) return 'fleet has not deployed this service'
   if (Spec.Labels[digestLabel] !== wanted.deploy.labels[digestLabel]) {

@@ -31,8 +31,8 @@ import {
 import type { SwarmFile } from './swarm-file.ts'
 
 /**
- * Runs `docker stack deploy` against a manager: with the Docker CLI of this computer, or else on the manager, with the
- * logins to the registries of the images. The file is passed on standard input, so that it is never stored on a host.
+ * Runs `docker stack deploy` against a manager: with the Docker CLI on this computer, or else on the manager, with the
+ * logins to the images' registries. The file is passed on standard input, so that it is never stored on a host.
  */
 async function runStackDeploy(
   context: Context,
@@ -70,7 +70,7 @@ async function runStackDeploy(
   }
 }
 
-/** Waits for all services of a stack. Throws kind `failed` with the reasons of all services that fail. */
+/** Waits for all services of a stack. Throws kind `failed` with the reason for each service that fails. */
 async function waitForServices(
   context: Context,
   swarm: OpenSwarm,
@@ -105,7 +105,7 @@ interface FileToDeploy {
   readonly stack: string
   readonly file: SwarmFile
   readonly resolvesImages: boolean
-  /** How long to wait for the services, in seconds. */
+  /** How long to wait for the services to converge, in seconds. */
   readonly wait: number
 }
 
@@ -204,7 +204,7 @@ async function deployLocked(
 
 const isUserError = (error: unknown): boolean => error instanceof UserError
 
-/** How long the tasks of removed services may use networks, configs and secrets, in milliseconds. */
+/** How long the tasks of removed services may keep using networks, configs and secrets, in milliseconds. */
 const removalMs = 60_000
 
 /**

@@ -13,13 +13,16 @@ interface SwarmLockOptions {
   readonly stack: string
   readonly owner: LockOwner
   readonly progress: Progress
-  /** How long to wait for another owner, in milliseconds; absent if the command has no option --wait-lock. */
+  /**
+   * How long to wait for another owner to release the lock, in milliseconds; absent if the command has no option
+   * --wait-lock.
+   */
   readonly waitMs?: number | undefined
 }
 
 /** The lock of a stack on a swarm. */
 export interface SwarmStackLock extends StackLock {
-  /** Removes the directory of the lock from its host, after the stack was removed. */
+  /** Removes the lock's directory from the host, after the stack has been removed. */
   removeFolder(): Promise<void>
 }
 
@@ -31,7 +34,7 @@ cd .. && rmdir -- "$1" 2>/dev/null
 exit 0
 `
 
-/** Finds the machine of the swarm's leader, which is the same for all users and all managers that respond. */
+/** Finds the machine of the swarm's leader, about which all managers that respond agree, whichever user asks. */
 async function findLeader(context: Context, swarm: string): Promise<Machine> {
   const { machines } = await (await context.inventory()).read()
   return openSwarm(context, swarm).ask(async ({ machine, nodes }) => {
@@ -45,7 +48,7 @@ async function removeFolder({ transport, become = [] }: StackHost, folder: strin
   await run(transport, [...become, 'sh', '-c', removeLock, 'fleet', folder])
 }
 
-/** The maximum number of attempts to lock the stack on the host of the leader, which may change in between. */
+/** The maximum number of attempts to lock the stack on the leader's host. The leader may change between attempts. */
 const maxElections = 3
 
 /**

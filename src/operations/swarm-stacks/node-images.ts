@@ -13,7 +13,7 @@ import { machinesOfNodes } from '../services/placed-tasks.ts'
 import type { DeployCalls } from '../stacks/run-release.ts'
 import type { SwarmFile, SwarmService } from './swarm-file.ts'
 
-/** Returns the value of a node for the key of a constraint; undefined for unknown keys. */
+/** Returns a node's value for the key of a constraint; undefined for unknown keys. */
 function valueOf({ ID, Spec, Description }: SwarmNode, key: string): string | undefined {
   if (key === 'node.id') return ID
   if (key === 'node.role') return Spec.Role
@@ -22,7 +22,7 @@ function valueOf({ ID, Spec, Description }: SwarmNode, key: string): string | un
   return label === undefined ? undefined : (Spec.Labels[label] ?? '')
 }
 
-/** Whether tasks of a service may run on a node. A constraint that fleet does not know excludes no node. */
+/** Whether tasks of a service may run on a node. Constraints that fleet does not understand are ignored. */
 export function mayRunOn(node: SwarmNode, { deploy }: Pick<SwarmService, 'deploy'>): boolean {
   if (node.Status.State !== 'ready' || node.Spec.Availability !== 'active') return false
   return (deploy.placement?.constraints ?? []).every((constraint) => {
@@ -38,7 +38,7 @@ const registryMs = 10_000
 /** How many hosts are asked, or get an image, at the same time. */
 const concurrency = 8
 
-/** The machines that may run tasks with an image. */
+/** An image, and the machines that may run tasks with it. */
 interface ImageTargets {
   readonly image: string
   readonly machines: readonly Machine[]
@@ -64,7 +64,7 @@ async function targetsOf(
   })
 }
 
-/** Whether nodes can pull an image, because a registry has it. */
+/** Whether a registry has an image, so that nodes can pull it. */
 async function isInRegistry(
   { signal }: Context,
   swarm: OpenSwarm,
@@ -87,9 +87,9 @@ export interface ImageOptions {
 }
 
 /**
- * Makes sure that the nodes that may run a service have its image, if no registry has it. Images that the stack builds
- * are built and copied; others are copied from a node that has them. Resolves to whether a registry has all images.
- * Throws kind `failed` if an image cannot be copied to a node.
+ * Makes sure that the nodes that may run a service have its image, if no registry has the image. Images that the stack
+ * builds are built and copied; other images are copied from a node that has them. Resolves to whether a registry has
+ * all images. Throws kind `failed` if an image cannot be copied to a node.
  */
 export async function provideImages(
   context: Context,

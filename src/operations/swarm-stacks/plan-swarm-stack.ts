@@ -29,7 +29,10 @@ export const swarmStackIn = (
 ): Promise<SwarmStack> =>
   swarmStackOf(resolved.modelFor(localRoot), { files: resolved.files, variables })
 
-/** The first machine that manages the swarm and that the plan does not remove; undefined if there is none. */
+/**
+ * Returns the first machine that is a manager of the swarm and that the plan does not remove; undefined if there is
+ * none.
+ */
 function managerOf(
   { swarms, machines }: Inventory,
   { swarm }: StackOnSwarm,
@@ -47,7 +50,7 @@ function managerOf(
   )
 }
 
-/** The issue for a stack that uses variables of machines, which cannot be deployed on a swarm. */
+/** The issue for a stack that uses variables that are set for each machine. It cannot be deployed on a swarm. */
 function variableIssue(stack: string, names: readonly string[]): Issue {
   return {
     why: `stack ${stack}: the Compose files cannot use ${names.join(', ')} in a swarm`,

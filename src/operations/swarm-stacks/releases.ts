@@ -13,7 +13,7 @@ import { ignored } from '../../os/trace.ts'
 import { outdatedReleases } from '../stacks/restorable-releases.ts'
 import type { NamedContent, SwarmFile } from './swarm-file.ts'
 
-/** A deployment of a stack, which the swarm keeps as a config with the file that was deployed. */
+/** A deployment of a stack. The swarm stores it as a config that contains the deployed file. */
 export interface SwarmRelease {
   readonly number: number
   readonly state: 'deploying' | 'ready' | 'failed'
@@ -54,7 +54,7 @@ function releaseOf(object: SwarmObject): SwarmRelease[] {
   ]
 }
 
-/** The releases of a stack on a swarm, oldest first. */
+/** Lists the releases of a stack on a swarm, oldest first. */
 export async function readSwarmReleases(
   engine: Engine,
   stack: string,
@@ -106,10 +106,10 @@ export async function createContents(
   }
 }
 
-/** The maximum length of a stack name in the names of its releases: names of configs have at most 64 characters. */
+/** The maximum length of a stack name in the names of its releases, because config names have at most 64 characters. */
 const longestStack = 45
 
-/** Returns the start of the names of releases. A long stack name is replaced by its digest. */
+/** Returns the prefix of the names of a stack's releases. A long stack name is replaced by its digest. */
 function releasePrefix(stack: string): string {
   if (stack.length <= longestStack) return `fleet-${stack}`
   return `fleet-${createHash('sha256').update(stack).digest('hex').slice(0, longestStack)}`
@@ -164,7 +164,7 @@ export async function endRelease(
   }
 }
 
-/** The names of configs and secrets that a file uses. */
+/** Returns the names of the configs and secrets that a file uses. */
 function namesIn(file: SwarmFile): string[] {
   const sections = [file['configs'], file['secrets']] as (
     | Record<string, { name?: string }>
@@ -175,7 +175,7 @@ function namesIn(file: SwarmFile): string[] {
   )
 }
 
-/** Removes old releases, and configs and secrets that neither a service nor a kept release uses. */
+/** Removes old releases, and configs and secrets that are not used by any service or kept release. */
 export async function removeUnused(
   engine: Engine,
   stack: string,

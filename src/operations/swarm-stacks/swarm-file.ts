@@ -12,7 +12,7 @@ export interface SwarmFile {
   readonly [section: string]: unknown
 }
 
-/** A service of a {@link SwarmFile}. Fields without a type here are interpreted only by Docker. */
+/** A service of a {@link SwarmFile}. Fields that are not declared here are interpreted only by Docker. */
 export interface SwarmService {
   readonly image: string
   readonly environment?: Readonly<Record<string, string>>
@@ -38,10 +38,10 @@ export interface SwarmStack {
   readonly objects: readonly NamedContent[]
 }
 
-/** The label of a service with the digest of its definition in the file. */
+/** The service label with the digest of the service's definition in the file. */
 export const digestLabel = 'fleet.digest'
 
-/** The directory of local files in the model from which a swarm file is made. */
+/** The directory that stands for the root of local files in a model that is converted to a swarm file. */
 export const localRoot = '/fleet'
 
 /** Keys of services that Swarm mode supports. Source: docker/cli, cli/compose/convert/service.go. */
@@ -51,7 +51,10 @@ const supported = new Set(
   ),
 )
 
-/** Keys that Swarm mode does not need: images are built before, names are assigned, and tasks are always restarted. */
+/**
+ * Keys that Swarm mode does not need, because images are built beforehand, names are assigned, and tasks are always
+ * restarted.
+ */
 const unneeded = new Set(
   'attach build container_name depends_on develop env_file expose label_file platform profiles pull_policy restart scale'.split(
     ' ',
@@ -59,8 +62,8 @@ const unneeded = new Set(
 )
 
 /**
- * The exclusive size limits of configs and secrets, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize.
- * Engines before 23.0 reject configs of more than 500 KiB themselves.
+ * The size limits of configs and secrets, in bytes; content must be smaller. Source: moby/swarmkit, MaxConfigSize and
+ * MaxSecretSize. Engines before 23.0 also reject configs of more than 500 KiB.
  */
 const contentLimit = { configs: 1000 * 1024, secrets: 500 * 1024 } as const
 
@@ -74,19 +77,19 @@ const digest = (content: string | Buffer): string =>
 
 type Item = Readonly<Record<string, unknown>>
 
-/** Converts the mode of a mounted config or secret to a number: Compose prints `"0440"`. */
+/** Converts the mode of a mounted config or secret to a number, because Compose prints `"0440"`. */
 const withMode = (item: Item): Item => {
   const { mode } = item
   return typeof mode === 'string' ? { ...item, mode: Number.parseInt(mode, 8) } : item
 }
 
-/** Selects the fields of an item that Docker's format has. */
+/** Selects the fields of an item that exist in Docker's format. */
 const pick = (item: Item, names: string): Item =>
   Object.fromEntries(
     names.split(' ').flatMap((name) => (item[name] == null ? [] : [[name, item[name]]])),
   )
 
-/** Throws kind `unsupported` for a service that uses features which Swarm mode does not support. */
+/** Throws kind `unsupported` for a service that uses features that Swarm mode does not support. */
 function checkService(stack: string, name: string, service: StackService): void {
   const refuse = (why: string, hint: string): never => {
     throw new UserError('unsupported', `stack ${stack}: service ${name} ${why}`, { hint })
@@ -208,8 +211,8 @@ async function contentOf(
 
 /**
  * Creates the file for `docker stack deploy` from a model whose local files are below {@link localRoot}. Configs and
- * secrets become external ones, named after their content. Throws kind `unsupported` for features that Swarm mode does
- * not support, and `failed` for content that is missing or too large.
+ * secrets become external and are named after their content. Throws kind `unsupported` for features that Swarm mode
+ * does not support, and `failed` for content that is missing or too large.
  */
 export async function swarmStackOf(
   model: StackModel,

@@ -39,7 +39,7 @@ export async function stateOnSwarm(
 
 const noPorts: readonly ContainerPort[] = []
 
-/** Lists the tasks of a stack that should run, in the form of containers. */
+/** Lists the tasks of a stack that should be running, as if they were containers. */
 export async function stackTasks(
   context: Context,
   swarm: OpenSwarm,
@@ -60,7 +60,7 @@ export async function stackTasks(
     })
 }
 
-/** Returns the names of the services of a stack on a swarm, with the stack's prefix. */
+/** Returns the names of a stack's services on a swarm, including the stack's prefix. */
 export const serviceNames = async (
   context: Context,
   swarm: OpenSwarm,

@@ -12,12 +12,12 @@ import { type Cluster, answerOf, observeSwarms } from './observe-swarms.ts'
 /** The TCP ports of swarms: managers listen on `management`, all nodes on `gossip`. */
 const swarmPorts = { management: 2377, gossip: 7946 } as const
 
-/** How long a connection may take, in milliseconds. */
+/** How long a connection attempt may take, in milliseconds. */
 const connectMs = 5000
 
 /**
- * The result of a connection attempt. `closed`: the host answers, but nothing listens on the port. `blocked`: no
- * answer. `unknown`: the SSH server of the connecting host allows no forwarding.
+ * The result of a connection attempt. `closed`: the host responds, but nothing is listening on the port. `blocked`:
+ * there is no response. `unknown`: the SSH server of the connecting host does not allow forwarding.
  */
 type PortState = 'open' | 'closed' | 'blocked' | 'unknown'
 
@@ -81,7 +81,7 @@ interface MemberCheck {
   readonly members: number
   readonly problems: readonly PortProblem[]
   readonly missingModules: readonly MissingModule[]
-  /** Members that did not respond, so that their own connections and modules were not checked. */
+  /** Members that did not respond. Their connections and modules were therefore not checked. */
   readonly silent: readonly string[]
 }
 
@@ -180,9 +180,9 @@ export interface Peer {
 }
 
 /**
- * Checks the ports before a machine joins: it must reach all managers, and they must reach its address, where nothing
- * listens yet. Throws kind `failed`, with the port to open. Hosts whose SSH server allows no forwarding are not
- * checked.
+ * Checks the ports before a machine joins. It must reach all managers, and they must reach its address, where nothing
+ * is listening yet. Throws kind `failed`, with the port to open. Hosts whose SSH servers do not allow forwarding are
+ * not checked.
  */
 export async function checkBeforeJoin(
   context: Context,

@@ -10,10 +10,10 @@ import { firstAnswer } from '../fan-out/first-answer.ts'
 /** How long one manager may take to answer, in milliseconds. */
 const answerMs = 10_000
 
-/** How long to wait for a response before the next manager is tried too, in milliseconds. */
+/** How long to wait for a response before also trying the next manager, in milliseconds. */
 const nextAfterMs = 1000
 
-/** A manager of a swarm that has responded. */
+/** A manager that has responded, with the nodes that it lists. */
 export interface Manager {
   readonly machine: Machine
   readonly engine: Engine

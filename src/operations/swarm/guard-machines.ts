@@ -6,16 +6,16 @@ import { type SwarmObservation, answerOf } from './observe-swarms.ts'
 import { failureLoss, managersAmong, quorumLoss } from './quorum.ts'
 
 /**
- * The interruption of a machine's host, and so of its node. `fail`: the host is switched off. `leave`: the host is
- * removed after its node has left the swarm. `restart`: the host is switched off and on again; managers restart one
- * after the other.
+ * The interruption of a machine's host, and therefore of its node. `fail`: the host is switched off. `leave`: the host
+ * is removed after its node has left the swarm. `restart`: the host is switched off and on again; managers restart one
+ * at a time.
  */
 export type Interruption = 'fail' | 'leave' | 'restart'
 
-/** Interruptions by node, or by machine, in the order in which they happen. */
+/** Interruptions, keyed by node ID or machine, in the order in which they happen. */
 type Interruptions = ReadonlyMap<string, Interruption>
 
-/** Returns the interruption of the host that a change causes; undefined if there is none. */
+/** Returns the interruption that a change causes to the host; undefined if it causes none. */
 function interruptionOf({ action, gone, stops }: Change): Interruption | undefined {
   if (gone === true) return undefined
   if (action === 'stop') return 'fail'
@@ -24,8 +24,8 @@ function interruptionOf({ action, gone, stops }: Change): Interruption | undefin
 }
 
 /**
- * Returns the interruptions that changes cause, by machine. Of several, `leave` takes precedence over `fail`, and
- * `fail` over `restart`.
+ * Returns the interruptions that changes cause, keyed by machine. If a machine has several, `leave` takes precedence
+ * over `fail`, and `fail` over `restart`.
  */
 export function interruptionsOf(changes: readonly Change[]): Interruptions {
   const order: readonly Interruption[] = ['restart', 'fail', 'leave']
@@ -41,9 +41,10 @@ export function interruptionsOf(changes: readonly Change[]): Interruptions {
 }
 
 /**
- * Returns the nodes whose interruption would cost a swarm the majority of its managers, with the reason. None if all
- * nodes of the swarm are interrupted: then the swarm ends, or stops, as a whole. A swarm with one or two managers has
- * no majority without one of them: there, a manager may restart, and the second manager may leave.
+ * Returns the nodes whose interruption would cost a swarm the majority of its managers, with the reason for each. The
+ * result is empty if all nodes of the swarm are interrupted, because then the whole swarm ends or stops. A swarm with
+ * one or two managers has no majority if one of them is missing, so there, a manager may restart, and the second
+ * manager may leave.
  */
 export function neededNodes(
   nodes: readonly SwarmNode[],
@@ -73,7 +74,7 @@ interface NeededManager {
   readonly why: string
 }
 
-/** Finds the machines whose interruption would cost a swarm its majority. */
+/** Finds the machines whose interruption would cost a swarm the majority of its managers. */
 function neededManagers(
   { swarms }: Pick<Inventory, 'swarms'>,
   observed: SwarmObservation,
@@ -108,7 +109,7 @@ export const nodesOf = (
     nodeId === undefined ? Spec.Labels[machineLabel] === machine : ID === nodeId,
   )
 
-/** Finds the changes of machines that a plan must omit, so that no swarm loses its quorum. */
+/** Finds the changes to machines that a plan must omit, so that no swarm loses its quorum. */
 export function machinesLosingQuorum(
   inventory: Pick<Inventory, 'swarms'>,
   observed: SwarmObservation,

@@ -13,19 +13,19 @@ interface Range {
 interface HostAddress {
   readonly address: string
   readonly network: Range
-  /** Whether the default route leaves through its interface. */
+  /** Whether the default route uses the interface with this address. */
   readonly isDefault: boolean
 }
 
 /** The IPv4 addresses and routes of a host. */
 export interface HostNetworks {
-  /** Without loopback addresses and addresses of container bridges. */
+  /** Excludes loopback addresses and the addresses of container bridges. */
   readonly addresses: readonly HostAddress[]
   /** All destinations with a route, except the default route. */
   readonly routes: readonly Range[]
 }
 
-/** Prints the routes of the kernel, and the trie of local addresses (proc_net(5)). Every Linux host has them. */
+/** Prints the kernel's routes, and the trie of local addresses (proc_net(5)). Every Linux host has both files. */
 const script = 'cat /proc/net/route && echo -- && cat /proc/net/fib_trie'
 
 /** Converts an IPv4 address to a number; undefined for other strings. */
@@ -55,7 +55,7 @@ function rangeOf(cidr: string): Range | undefined {
 const fromHex = (text: string): number =>
   Number.parseInt((text.match(/../g) ?? []).toReversed().join(''), 16)
 
-/** Matches the virtual interfaces of Docker and similar software: other hosts cannot reach their addresses. */
+/** Matches the virtual interfaces of Docker and similar software, whose addresses other hosts cannot reach. */
 const ofDocker = /^(?:docker|br-|veth|virbr|cni|flannel)/
 
 /** Parses the output of {@link script}. */
@@ -82,7 +82,7 @@ export function parseNetworks(output: string): HostNetworks {
     const own = rows
       .filter(({ range, gateway }) => range.bits > 0 && gateway === 0 && contains(range, number))
       .toSorted((one, other) => other.range.bits - one.range.bits)[0]
-    // A host may have a single address without a network, as with some providers.
+    // Some providers give a host a single address without a network.
     if (own === undefined) {
       return [{ address, network: { first: number, bits: 32 }, isDefault: defaults.size > 0 }]
     }
@@ -106,7 +106,7 @@ export async function readNetworks(
   })
 }
 
-/** Private address ranges (RFC 1918), and the shared one (RFC 6598). */
+/** Private address ranges (RFC 1918), and the shared address range (RFC 6598). */
 const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'].flatMap(
   (cidr) => rangeOf(cidr) ?? [],
 )
@@ -142,15 +142,16 @@ export function sharedAddress(
 }
 
 /**
- * The private address of a host on the interface of its default route. Providers route it within a customer's network.
+ * Returns a host's private address on the interface of the default route. Providers route it within a customer's
+ * network.
  */
 export const privateAddress = ({ addresses }: HostNetworks): string | undefined =>
   addresses.find(({ address, isDefault }) => isDefault && isPrivate(address))?.address
 
-/** The pools that are tried: 10.99.0.0/16 and later ones, then the earlier ones. */
+/** The candidate pools: 10.99.0.0/16 and those after it, then those before it. */
 const pools = Array.from({ length: 256 }, (_, index) => `10.${(99 + index) % 256}.0.0/16`)
 
-/** Whether a pool overlaps a route of a host. */
+/** Whether a pool overlaps a route of any of the hosts. */
 export const poolOverlaps = (pool: string, hosts: readonly HostNetworks[]): boolean => {
   const range = rangeOf(pool)
   return (
@@ -159,6 +160,6 @@ export const poolOverlaps = (pool: string, hosts: readonly HostNetworks[]): bool
   )
 }
 
-/** The first pool that overlaps no route of any host. Undefined if there is none. */
+/** Returns the first pool that does not overlap any host's routes; undefined if there is none. */
 export const freePool = (hosts: readonly HostNetworks[]): string | undefined =>
   pools.find((pool) => !poolOverlaps(pool, hosts))

@@ -31,9 +31,9 @@ interface Member {
   readonly interruption: Interruption
   readonly node: string
   readonly isManager: boolean
-  /** Whether the engine responds. Without a response, the node cannot leave and is removed from the list. */
+  /** Whether the engine responds. If it does not, the node cannot leave and is removed from the list of nodes. */
   readonly answers: boolean
-  /** Whether the node is ready, and its tasks can be drained. */
+  /** Whether the node is ready, so that its tasks can be drained. */
   readonly isUp: boolean
 }
 
@@ -52,8 +52,8 @@ async function askNode(
 }
 
 /**
- * Finds the members of swarms among machines, and the swarms whose nodes are all interrupted (`whole`). Throws kind
- * `failed` if no manager of a machine's swarm responds.
+ * Finds the given machines that are members of swarms, and the swarms whose nodes are all interrupted (`whole`). Throws
+ * kind `failed` if no manager of a machine's swarm responds.
  */
 async function findMembers(
   context: Context,
@@ -122,7 +122,7 @@ function checkQuorum(swarm: string, nodes: readonly SwarmNode[], own: readonly M
   })
 }
 
-/** Creates a queue that runs work one after the other. */
+/** Creates a queue that runs one piece of work at a time. */
 function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {
@@ -134,8 +134,8 @@ function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
 
 /**
  * Machines that are about to be interrupted, some of which are nodes of swarms. All nodes are drained before the first
- * host is interrupted, so that no task moves to a node that is interrupted next. Disposing of it activates the nodes
- * that were not interrupted.
+ * host is interrupted, so that tasks are not moved to a node that is interrupted next. Disposing of this activates the
+ * nodes that were not interrupted.
  */
 export class Members implements AsyncDisposable {
   readonly #context: Context
@@ -153,10 +153,10 @@ export class Members implements AsyncDisposable {
   }
 
   /**
-   * Finds the nodes, and drains those that are not only restarted. Throws kind `failed` before any change if the
-   * interruptions would cost a swarm the majority of its managers. A swarm whose nodes are all interrupted is neither
-   * drained nor left, unless `rolling` is set: then only a few of them are interrupted at the same time. A swarm with
-   * one node is never drained, because its tasks cannot move.
+   * Finds the nodes, and drains those that will not just be restarted. Throws kind `failed` before making any change if
+   * the interruptions would cost a swarm the majority of its managers. A swarm whose nodes are all interrupted is not
+   * drained, and its nodes do not leave it, unless `rolling` is set: then only a few of them are interrupted at the
+   * same time. A swarm with one node is never drained, because its tasks cannot move.
    */
   static async open(
     context: Context,
@@ -181,7 +181,7 @@ export class Members implements AsyncDisposable {
     return this.#of(machine).map(({ swarm }) => swarm)
   }
 
-  /** Waits until no tasks run on a host, and switches it off with `work`. */
+  /** Waits until a host has no running tasks, and switches it off with `work`. */
   async stop<Value>(
     machine: Machine,
     calls: SwarmCalls,
@@ -195,7 +195,7 @@ export class Members implements AsyncDisposable {
   }
 
   /**
-   * Waits until no tasks run on a host, restarts it with `work`, and activates its node. Managers restart one at a
+   * Waits until a host has no running tasks, restarts it with `work`, and activates its node. Managers restart one at a
    * time.
    */
   async restart<Value>(
@@ -204,7 +204,7 @@ export class Members implements AsyncDisposable {
     work: () => Promise<Value>,
   ): Promise<Value> {
     const members = this.#of(machine.name)
-    // The host is switched off for a change, and then stays off or is removed.
+    // The host is switched off for a change, after which it stays off or is removed.
     if (members.some(({ interruption }) => interruption !== 'restart')) {
       for (const member of members) await this.#waitForTasks(member, calls)
       return work()
@@ -303,8 +303,8 @@ async function removeSilentNode(work: Work, node: string): Promise<void> {
 }
 
 /**
- * Unlocks a manager that has just started, with the key from another manager. Throws kind `failed` if no manager can
- * provide the key: then only the user can unlock the swarm.
+ * Unlocks a manager that has just started, using the key from another manager. Throws kind `failed` if no manager can
+ * provide the key, in which case only the user can unlock the swarm.
  */
 async function unlockIfLocked(work: Work): Promise<void> {
   const { context, swarm, machine, signal } = work
@@ -325,7 +325,7 @@ async function unlockIfLocked(work: Work): Promise<void> {
   await unlockMember(context, { swarm, machine, key }, work)
 }
 
-/** Waits until a node is ready, and activates it if fleet had drained it. */
+/** Waits until a node is ready, and activates it if fleet has drained it. */
 async function activateNode(work: Work, node: string): Promise<void> {
   const { signal, progress } = work
   await unlockIfLocked(work)
@@ -350,7 +350,7 @@ async function activateNode(work: Work, node: string): Promise<void> {
   if (manager.isMember) await updateNode(manager.engine, node, activated, signal)
 }
 
-/** Activates the node of a machine that was started, if fleet had drained it. */
+/** Activates the node of a machine that has been started, if fleet has drained it. */
 export async function activateMember(
   context: Context,
   machine: Machine,

@@ -3,8 +3,8 @@ import { run } from '../../transport/run.ts'
 import type { Context } from '../context.ts'
 
 /**
- * The Linux kernel modules that nodes need besides those of every engine: IPVS for the virtual IP addresses of services
- * and the routing mesh, and VXLAN for overlay networks.
+ * The Linux kernel modules that nodes need in addition to those that every engine needs: IPVS for the virtual IP
+ * addresses of services and the routing mesh, and VXLAN for overlay networks.
  */
 const swarmModules = ['ip_vs', 'vxlan'] as const
 
@@ -12,8 +12,9 @@ const swarmModules = ['ip_vs', 'vxlan'] as const
 export type SwarmModule = (typeof swarmModules)[number]
 
 /**
- * Prints the modules that are neither loaded nor built into the kernel (both have a directory in /sys/module, because
- * they have parameters) nor loadable (the lists of depmod(8), and the list of built-in modules).
+ * Prints the modules that are not available. A module that is loaded or built into the kernel has a directory in
+ * /sys/module, because it has parameters; others are loadable if they are in the lists of depmod(8) or of built-in
+ * modules.
  */
 const script = `lists=/lib/modules/$(uname -r)
 for module in ${swarmModules.join(' ')}; do
@@ -26,7 +27,7 @@ const parseModules = (output: string): readonly SwarmModule[] => {
   return swarmModules.filter((module) => lines.has(module))
 }
 
-/** Finds the modules that nodes need, but the kernel of a host does not have. */
+/** Finds the modules that nodes need but that a host's kernel does not have. */
 export async function findMissingModules(
   context: Context,
   machine: Machine,

@@ -76,20 +76,20 @@ export async function observePorts(
   return { drivers, states, issues }
 }
 
-/** The state from which the changes of a swarm's ports are planned. */
+/** The state from which the changes to a swarm's ports are planned. */
 interface PortSituation extends PortObservation {
   readonly machines: ReadonlyMap<MachineName, Machine>
-  /** The changes of machines, which are made first. */
+  /** The changes to machines, which are made first. */
   readonly changes: readonly Change[]
-  /** The changes of the swarm, which are made between opening and closing ports. */
+  /** The changes to the swarm, which are made after ports are opened and before others are closed. */
   readonly planned: readonly PlannedSwarmChange[]
-  /** Machines that several swarms select: nothing changes for them. */
+  /** Machines that several swarms select. Nothing changes for these machines. */
   readonly ambiguous: ReadonlySet<string>
   /** Returns the answer of a machine's engine; undefined if there is none. */
   readonly answerOf: (machine: string) => SwarmInfo | undefined
 }
 
-/** Plans which ports to open before machines join, and to close after they have left. Pure. */
+/** Plans which ports to open before machines join, and which to close after machines have left. Pure. */
 export function planPorts(swarm: Swarm, at: PortSituation): readonly PlannedSwarmChange[] {
   const roles = rolesOf(swarm, at.machines.values())
   const isLeft = ({ name }: Machine) => at.ambiguous.has(name) || isRemoved(at.changes, name)
@@ -102,7 +102,7 @@ export function planPorts(swarm: Swarm, at: PortSituation): readonly PlannedSwar
       if (state?.isMember !== true) return []
       const answer = at.answerOf(name)
       const leaves = at.planned.some((one) => one.machine === name && one.action === 'leave')
-      // The ports stay open as long as the machine is, or may be, a node.
+      // The ports stay open while the machine is, or may be, a node.
       if (answer === undefined || (answer.nodeId !== undefined && !leaves)) return []
       const why = `the machine is not a member of swarm ${swarm.name}, but its ports are open to members in ${state.network}`
       return [{ ...change, action: 'close-ports', why }]

@@ -5,11 +5,12 @@ import type { Swarm } from '../../machine/swarms.ts'
 /** The node label with the name of the machine. A node without it has not been set up by fleet. */
 export const machineLabel = 'fleet.machine'
 
-/** The node label with the keys of the labels that fleet has set. Other labels are kept. */
+/** The node label with the keys of all labels that fleet has set on the node. Other labels are kept. */
 const keysLabel = 'fleet.labels'
 
 /**
- * The label of nodes that fleet has drained because their host is stopped or leaves. Such nodes are activated later.
+ * The label of nodes that fleet has drained because their host will be stopped or removed. Such nodes are activated
+ * later.
  */
 const drainedLabel = 'fleet.drained'
 
@@ -18,38 +19,40 @@ const isDrainedByFleet = ({ Labels, Availability }: NodeSpec): boolean =>
   drainedLabel in Labels && Availability === 'drain'
 
 /**
- * Returns a node that gets no tasks until fleet activates it. A node that a user has drained or paused does not change.
+ * Returns a node specification with which the node gets no tasks until fleet activates it. If a user has drained or
+ * paused the node, the specification does not change.
  */
 export const drained = (spec: NodeSpec): NodeSpec =>
   spec.Availability === 'active'
     ? { ...spec, Labels: { ...spec.Labels, [drainedLabel]: 'true' }, Availability: 'drain' }
     : spec
 
-/** Returns a node that gets tasks again, if fleet has drained it. */
+/** Returns a node specification with which the node gets tasks again, if fleet has drained it. */
 export function activated(spec: NodeSpec): NodeSpec {
   const { [drainedLabel]: mark, ...Labels } = spec.Labels
   if (mark === undefined) return spec
   return { ...spec, Labels, ...(isDrainedByFleet(spec) && { Availability: 'active' }) }
 }
 
-/** The labels of the cluster: the ID of the inventory, and the name of the swarm in it. */
+/** The labels of a cluster: the ID of the inventory, and the name of the swarm in that inventory. */
 export const clusterLabels = (inventory: string, swarm: string): Record<string, string> => ({
   'fleet.id': inventory,
   'fleet.swarm': swarm,
 })
 
-/** Whether fleet has joined a node to a swarm, but not set it up yet. Such nodes get no tasks. */
+/** Whether fleet has joined a node to a swarm, but has not set it up yet. Such nodes get no tasks. */
 export const isUnfinished = ({ Labels, Availability }: NodeSpec): boolean =>
   !(machineLabel in Labels) && Availability === 'drain'
 
-/** Returns the nodes with the label of a machine, whose engine may no longer know its node ID. */
+/** Returns the nodes that have the label of a machine. The machine's engine may no longer know its node ID. */
 export const nodesLabelled = (machine: string, nodes: Iterable<SwarmNode>): readonly SwarmNode[] =>
   [...nodes].filter(({ Spec }) => Spec.Labels[machineLabel] === machine)
 
 /**
- * Whether a machine whose engine has failed can be forced to leave its swarm and join again without losing data: the
- * swarm knows its node, runs nothing on it, and does not count it as a manager. (A promoted node that has not joined
- * the managers is none.) A node that a user has drained or paused stays, because the new node would get tasks.
+ * Whether a machine whose engine has failed can be forced to leave its swarm and join again without losing data. This
+ * requires that the swarm knows the machine's node, runs nothing on it, and does not count it as a manager. (A promoted
+ * node that has not joined the managers does not count as one.) A node that a user has drained or paused must stay,
+ * because the new node would get tasks.
  */
 export const canRejoin = (own: readonly SwarmNode[]): boolean =>
   own.length > 0 &&
@@ -60,7 +63,7 @@ export const canRejoin = (own: readonly SwarmNode[]): boolean =>
       (Spec.Availability === 'active' || isDrainedByFleet(Spec) || isUnfinished(Spec)),
   )
 
-/** Returns the labels of a node: those of its machine, and those that fleet did not set. */
+/** Returns the labels of a node: those of its machine, and any that fleet did not set. */
 function labelsFor(
   { labels: chosen }: Pick<Swarm, 'labels'>,
   { name, labels = {} }: Pick<Machine, 'name' | 'labels'>,
@@ -83,8 +86,8 @@ function labelsFor(
 }
 
 /**
- * Returns the node of a machine with its labels, activated if it has just joined or if fleet has drained it. A node
- * that a user has drained stays drained.
+ * Returns the specification of a machine's node with its labels, activated if the node has just joined or if fleet has
+ * drained it. A node that a user has drained stays drained.
  */
 export function withLabels(
   swarm: Pick<Swarm, 'labels'>,

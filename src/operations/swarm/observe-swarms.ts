@@ -14,16 +14,19 @@ export interface Cluster extends ClusterInfo {
 
 /** The answers of engines about their swarms. */
 export interface SwarmObservation {
-  /** By machine: the answer of its engine, or the error if there is none. Machines without a host are absent. */
+  /**
+   * The answer of each machine's engine, or the error if there is no answer, keyed by machine. Machines without a host
+   * are absent.
+   */
   readonly engines: ReadonlyMap<string, SwarmInfo | UserError>
-  /** By cluster ID. Clusters whose managers have no leader are absent. */
+  /** Clusters, keyed by cluster ID. Clusters whose managers have no leader are absent. */
   readonly clusters: ReadonlyMap<string, Cluster>
 }
 
 /** How many engines are asked at the same time. */
 const concurrency = 128
 
-/** The time limit for managers without a leader, in milliseconds. They answer after 20 seconds. */
+/** The time limit for managers without a leader, in milliseconds. Such managers answer after 20 seconds. */
 const leaderlessMs = 25_000
 
 /** Returns the answer of a machine's engine; undefined if there is none. */
@@ -35,7 +38,7 @@ export const answerOf = (
   return answer instanceof UserError ? undefined : answer
 }
 
-/** Asks engines for their swarm, and one manager of each cluster for its nodes. Changes nothing. */
+/** Asks engines about their swarms, and one manager of each cluster for its nodes. Changes nothing. */
 export async function observeSwarms(
   context: Context,
   machines: readonly Machine[],

@@ -16,22 +16,22 @@ import {
 import { type Cluster, type SwarmObservation, answerOf, reasonOf } from './observe-swarms.ts'
 import { managersAmong, quorumLoss } from './quorum.ts'
 
-/** The state from which the changes of a swarm are planned. */
+/** The state from which the changes to a swarm are planned. */
 export interface SwarmSituation extends SwarmObservation {
   /** The ID of the inventory. */
   readonly inventory: string
   readonly machines: ReadonlyMap<MachineName, Machine>
-  /** The changes of machines, which are made first. */
+  /** The changes to machines, which are made first. */
   readonly changes: readonly Change[]
-  /** Machines that did not respond, and already have an issue for that. */
+  /** Machines that did not respond. The plan already has an issue for each of them. */
   readonly unreachable: ReadonlySet<string>
-  /** Machines that several swarms select: nothing changes for them. */
+  /** Machines that several swarms select. Nothing changes for these machines. */
   readonly ambiguous: ReadonlySet<string>
-  /** The names of the selected machines; absent: all. */
+  /** The names of the selected machines; if absent, all machines. */
   readonly chosen?: ReadonlySet<string> | undefined
 }
 
-/** The planned changes of a swarm, in the order in which they are made, and problems. */
+/** The planned changes to a swarm, in the order in which they are made, and the issues found. */
 export interface SwarmPart {
   readonly changes: readonly PlannedSwarmChange[]
   readonly issues: readonly Issue[]
@@ -54,7 +54,7 @@ const phases: readonly ((change: PlannedSwarmChange) => boolean)[] = [
   ({ action }) => action === 'autolock',
 ]
 
-/** Changes by phase, in the order in which they are made. */
+/** Groups changes by phase, in the order in which they are made. */
 export const inPhases = (
   changes: readonly PlannedSwarmChange[],
 ): readonly (readonly PlannedSwarmChange[])[] =>
@@ -80,13 +80,13 @@ export const isRemoved = (changes: readonly Change[], machine: string): boolean 
 /** Formats a list of machines for a sentence. */
 const listed = (names: readonly string[]): string => names.join(', ')
 
-/** The cluster of a swarm, or the change that initializes or records it, or the issues that prevent it. */
+/** The cluster of a swarm, or the change that initializes or records it, or the issues that prevent this. */
 type Beginning =
   | { readonly cluster: Cluster; readonly change?: PlannedSwarmChange }
   | { readonly change: PlannedSwarmChange }
   | { readonly issues: readonly Issue[] }
 
-/** Finds the cluster that the inventory names. If no machine belongs to it, no new cluster is initialized. */
+/** Finds the cluster whose ID is in the inventory. If no machine belongs to it, no new cluster is initialized. */
 function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation): Beginning {
   const cluster = at.clusters.get(id)
   if (cluster !== undefined) return { cluster }
@@ -139,7 +139,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
   }
 }
 
-/** Finds a cluster that was initialized but not recorded, or plans to initialize one. */
+/** Finds a cluster that has been initialized but not recorded, or plans to initialize a new one. */
 function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   const { name } = swarm
   const labels = Object.entries(clusterLabels(at.inventory, name))
@@ -217,7 +217,7 @@ const describeFailure = ({ error }: SwarmInfo): string =>
 const describeForcedLeave = (info: SwarmInfo): string =>
   `${describeFailure(info)}; the node is down, so the machine will be forced to leave the swarm`
 
-/** Plans the changes that make a machine a member with its role. */
+/** Plans the changes that make a machine a member with the right role. */
 function planMember(
   swarm: Swarm,
   { machine, role }: { readonly machine: Machine; readonly role: SwarmRole },
@@ -240,7 +240,7 @@ function planMember(
     const join = change('join', 'the machine is not in the swarm', { role, after })
     return { changes: [join], issues: [] }
   }
-  // A machine that should be stopped may respond while it is being stopped: its node is drained for that.
+  // A machine that is to be stopped may still respond. Its node is then drained in order to stop it.
   if (isStarted(at.changes, name) || machine.stopped === true) return nothing
   if (!at.engines.has(name)) return nothing
   const info = answerOf(at, name)
@@ -301,8 +301,8 @@ function planMember(
 }
 
 /**
- * Plans the changes for the node with the label of a machine whose engine does not report its node ID, because it is
- * locked, has failed, or is joining: the machine may still be this node. `isLeaving`: the swarm does not select the
+ * Plans the changes for the node labeled with a machine whose engine does not report its node ID because it is locked,
+ * has failed, or is joining. The machine may still be this node. `isLeaving`: whether the swarm does not select the
  * machine.
  */
 function planSilentNode(
@@ -399,7 +399,7 @@ const planAutolock = (
         },
       ]
 
-/** Omits changes after which no majority of the managers would be reachable. */
+/** Omits changes that would leave no majority of the managers reachable. */
 function keepQuorum(
   changes: readonly PlannedSwarmChange[],
   nodes: readonly SwarmNode[],
@@ -428,7 +428,7 @@ function keepQuorum(
   return { changes: kept, issues }
 }
 
-/** Plans the changes of one swarm. Pure. */
+/** Plans the changes to one swarm. Pure. */
 export function planSwarm(swarm: Swarm, at: SwarmSituation): SwarmPart {
   const all = rolesOf(swarm, at.machines.values())
   const roles = new Map(

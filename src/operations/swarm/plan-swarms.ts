@@ -12,11 +12,11 @@ import { machinesLosingQuorum } from './guard-machines.ts'
 
 /** Options of {@link planSwarms}. */
 export interface SwarmPlanOptions {
-  /** The changes of machines, which are made first. */
+  /** The changes to machines, which are made first. */
   readonly changes: readonly Change[]
-  /** Machines that did not respond, with the reason. The plan already has issues for them. */
+  /** Machines that did not respond, with the reason for each. The plan already has issues for them. */
   readonly unreachable: ReadonlyMap<string, UserError>
-  /** The names of the selected machines; absent: all. */
+  /** The names of the selected machines; if absent, all machines. */
   readonly chosen?: ReadonlySet<string> | undefined
   /** How long an engine may take to answer, in milliseconds. */
   readonly timeoutMs: number
@@ -27,7 +27,7 @@ export interface SwarmPlanOptions {
 export interface SwarmsPlan {
   readonly swarms: readonly PlannedSwarmChange[]
   readonly issues: readonly Issue[]
-  /** Changes of machines that are not made, because a swarm would lose its quorum. */
+  /** Changes to machines that are not made, because a swarm would lose its quorum. */
   readonly refused: ReadonlySet<Change>
 }
 

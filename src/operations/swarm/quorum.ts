@@ -1,9 +1,12 @@
 import type { SwarmNode } from '../../engine/swarm/nodes.ts'
 
-/** The managers of a swarm, by node ID or machine: whether each is reachable. */
+/** Whether each manager of a swarm is reachable, keyed by node ID or machine. */
 export type Managers = ReadonlyMap<string, boolean>
 
-/** The managers among nodes. A node that is being demoted counts until the others have removed it. */
+/**
+ * The managers among the given nodes. A node that is being demoted counts as a manager until the other managers have
+ * removed it.
+ */
 export const managersAmong = (nodes: readonly SwarmNode[]): Map<string, boolean> =>
   new Map(
     nodes
@@ -15,8 +18,9 @@ export const managersAmong = (nodes: readonly SwarmNode[]): Map<string, boolean>
   )
 
 /**
- * Returns why a swarm would lose its quorum without some of its managers: no majority of the others is reachable.
- * Undefined if it would not. (docs.docker.com/engine/swarm/raft: a swarm needs a majority of its managers.)
+ * Returns the reason a swarm would lose its quorum without some of its managers: no majority of the remaining managers
+ * is reachable. Undefined if it would keep its quorum. (docs.docker.com/engine/swarm/raft: a swarm needs a majority of
+ * its managers.)
  */
 export function quorumLoss(managers: Managers, without: ReadonlySet<string>): string | undefined {
   const rest = [...managers].filter(([id]) => !without.has(id))
@@ -27,7 +31,9 @@ export function quorumLoss(managers: Managers, without: ReadonlySet<string>): st
   return `only ${reachable} of ${rest.length} remaining managers ${reachable === 1 ? 'is' : 'are'} reachable, which is not a majority`
 }
 
-/** As {@link quorumLoss}, for managers that fail but stay members: then a majority of all managers is needed. */
+/**
+ * As {@link quorumLoss}, for managers that fail but stay members, in which case a majority of all managers is needed.
+ */
 export function failureLoss(managers: Managers, failing: ReadonlySet<string>): string | undefined {
   if (![...failing].some((id) => managers.has(id))) return undefined
   const left = [...managers].filter(([id, isReachable]) => isReachable && !failing.has(id)).length

@@ -14,13 +14,13 @@ export interface Recovery {
   readonly swarm: string
   /** The ID of the cluster, which stays the same. */
   readonly id: string
-  /** The manager that becomes the only manager. */
+  /** The manager that will be the only manager. */
   readonly survivor: Machine
   /** Whether an interrupted recovery has already made `survivor` the only manager. */
   readonly isBegun: boolean
-  /** Other managers that answer. Those that belong to the cluster leave, and can join again. */
+  /** Other managers that respond. Those that belong to the cluster leave, and can join again. */
   readonly others: readonly Machine[]
-  /** Managers of the inventory that do not answer. They must never run again with their old data. */
+  /** Managers in the inventory that do not respond. They must never run again with their old data. */
   readonly silent: readonly string[]
 }
 
@@ -40,14 +40,14 @@ export interface Recovered {
 const isLeftOver = ({ Spec, ManagerStatus }: SwarmNode): boolean =>
   Spec.Role === 'manager' && ManagerStatus === undefined
 
-/** Whether a manager has become the only one, but the nodes of the other managers are not removed yet. */
+/** Whether a manager has become the only one, but the nodes of the other managers have not been removed yet. */
 const isHalfRecovered = (nodes: readonly SwarmNode[]): boolean =>
   nodes.filter(({ ManagerStatus }) => ManagerStatus !== undefined).length === 1 &&
   nodes.some((node) => isLeftOver(node) && node.Status.State !== 'ready')
 
 /**
- * The error for a swarm with autolock: Docker cannot recover it, because it cannot unlock the data that it reads again
- * (moby issue 36852).
+ * The error for a swarm that uses autolock. Docker cannot recover it, because it cannot unlock the data when it reads
+ * it again (moby issue 36852).
  */
 const autolocked = (swarm: string): UserError =>
   new UserError(
@@ -66,7 +66,10 @@ const failed = (why: string, hint: string): UserError => new UserError('failed',
 const namesOf = (machines: readonly Machine[]): readonly string[] =>
   machines.map(({ name }) => name)
 
-/** The error for a swarm that cannot be recovered from `from` or, without it, from any manager that responded. */
+/**
+ * The error for a swarm that cannot be recovered from the manager `from` or, without `from`, from any manager that
+ * responded.
+ */
 function noSurvivor(
   swarm: string,
   from: string | undefined,
@@ -92,8 +95,9 @@ function noSurvivor(
 }
 
 /**
- * Finds a manager from which a swarm can be recovered; `from`: the machine to use. Throws kind `failed` if the swarm
- * has a leader, or no suitable manager responds, and kind `unsupported` if the swarm uses autolock. Changes nothing.
+ * Finds a manager from which a swarm can be recovered, or checks the manager `from` if it is given. Throws kind
+ * `failed` if the swarm has a leader or no suitable manager responds, and kind `unsupported` if the swarm uses
+ * autolock. Changes nothing.
  */
 export async function planRecovery(
   context: Context,
@@ -123,7 +127,7 @@ export async function planRecovery(
     return { swarm: name, id: swarm.id, survivor, isBegun: true, others, silent }
   }
   if (machines.some((machine) => infoOf(machine)?.cluster?.id === swarm.id)) throw hasLeader(name)
-  // The workers know their managers.
+  // The workers know the managers of their swarm.
   const known = new Set(
     members.flatMap((machine) => {
       const info = infoOf(machine)
@@ -145,13 +149,13 @@ export async function planRecovery(
   }
 }
 
-/** Lists the nodes of managers that the only manager no longer counts. */
+/** Lists the nodes of former managers, which the only manager no longer counts. */
 async function listLeftOver({ context, machine, signal }: Work): Promise<readonly SwarmNode[]> {
   const nodes = await listNodes(await context.engine(machine), signal)
   return nodes.filter(isLeftOver)
 }
 
-/** Forces those managers to leave whose nodes the only manager no longer counts. Managers of other clusters stay. */
+/** Forces the former managers to leave, which the only manager no longer counts. Managers of other clusters stay. */
 async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
   const { context, progress, signal } = work
   const leftOver = new Set((await listLeftOver(work)).map(({ ID }) => ID))
@@ -164,7 +168,7 @@ async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
   }
 }
 
-/** Removes the nodes of managers that no longer exist. Returns the names of their hosts. */
+/** Removes the nodes of former managers. Returns the names of their hosts. */
 async function removeLeftOver(work: Work): Promise<readonly string[]> {
   const { context, machine, signal } = work
   const engine = await context.engine(machine)
@@ -175,7 +179,7 @@ async function removeLeftOver(work: Work): Promise<readonly string[]> {
       async () => {
         const found = (await listNodes(engine, signal)).find((node) => node.ID === ID)
         if (found === undefined || found.ManagerStatus !== undefined) return true
-        if (found.Status.State === 'ready') return undefined // the node has left, but is not down yet
+        if (found.Status.State === 'ready') return undefined // the machine has left, but its node is not down yet
         await removeNode(engine, ID, signal)
         return undefined
       },
@@ -210,8 +214,8 @@ async function waitForWorkers(work: Work): Promise<void> {
 }
 
 /**
- * Makes a manager the only one. Throws kind `failed` if the swarm has a leader again, because the user's confirmation
- * may have taken long.
+ * Makes a manager the only one. Throws kind `failed` if the swarm has a leader again, which is possible because the
+ * user may have taken a long time to confirm.
  */
 async function becomeOnlyManager(work: Work): Promise<void> {
   const { context, machine, progress, signal, swarm } = work
@@ -244,7 +248,7 @@ async function becomeOnlyManager(work: Work): Promise<void> {
 /**
  * Makes the surviving manager the only manager of its swarm, with all services, secrets, configs and nodes. Then the
  * other managers that respond leave, and the nodes of all other managers are removed. The recovery can be interrupted
- * at any point, and is then run again.
+ * at any point and then repeated.
  */
 export async function recoverSwarm(
   context: Context,

@@ -10,8 +10,8 @@ import { findManager } from './find-manager.ts'
 const certificatesMs = 3 * 60_000
 
 /**
- * Replaces secrets of a swarm: the join tokens, the unlock key, or the CA. After a new CA, waits until all nodes have
- * new certificates. Throws kind `usage` for the unlock key of a swarm without autolock.
+ * Replaces secrets of a swarm: the join tokens, the unlock key, or the CA. After replacing the CA, waits until all
+ * nodes have new certificates. Throws kind `usage` for the unlock key of a swarm that does not use autolock.
  */
 export async function rotateSecrets(
   context: Context,

@@ -23,7 +23,7 @@ export interface SwarmNodeState {
   readonly swarm: string
   /** The ID of the node. */
   readonly node: string
-  /** Absent if no machine of the inventory is the node. */
+  /** Absent if the node is not a machine in the inventory. */
   readonly machine?: string
   readonly hostname: string
   readonly role: string
@@ -31,7 +31,7 @@ export interface SwarmNodeState {
   readonly state: string
   /** `active`, `pause` or `drain`. */
   readonly availability: string
-  /** Of managers: `reachable`, `unreachable` or `unknown`. */
+  /** The reachability of a manager: `reachable`, `unreachable` or `unknown`. Absent for workers. */
   readonly reachability?: string
   readonly leader: boolean
   readonly address: string
@@ -51,7 +51,7 @@ export interface SwarmSummary {
   readonly readyNodes: number
 }
 
-/** A swarm with its nodes. The list is empty if no manager responds. */
+/** A swarm with its nodes. The list of nodes is empty if no manager responds. */
 export interface SwarmStatus {
   readonly summary: SwarmSummary
   readonly nodes: readonly SwarmNodeState[]

@@ -9,7 +9,7 @@ import { type SwarmCalls, type Work, waitFor } from './apply/node-work.ts'
 import { findManager, initializedSwarm } from './find-manager.ts'
 import { answerOf, observeSwarms } from './observe-swarms.ts'
 
-/** The managers of a swarm whose engines wait for the unlock key. */
+/** The managers of a swarm whose engines are waiting for the unlock key. */
 export interface LockedManagers {
   readonly swarm: string
   readonly machines: readonly Machine[]
@@ -30,7 +30,7 @@ export async function findLocked(
   return { swarm: name, machines }
 }
 
-/** Reads the unlock key of a swarm, which is secret, from a manager that responds. Undefined if there is none. */
+/** Reads the unlock key of a swarm, which is secret, from a manager that responds. Undefined if there is no key. */
 export async function findUnlockKey(
   context: Context,
   swarm: string,

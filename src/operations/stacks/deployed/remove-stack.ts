@@ -116,7 +116,7 @@ async function removeContainers(
           } as const
           await engine.json({ ...request, signal }, nothing)
         }
-        const query = { force: true, v: withVolumes } // v: also anonymous volumes, but not those of an earlier container
+        const query = { force: true, v: withVolumes } // v: also anonymous volumes, except those of earlier containers
         await engine.json({ method: 'DELETE', path, query, signal }, nothing)
       }),
     )

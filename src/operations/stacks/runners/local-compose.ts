@@ -87,8 +87,8 @@ async function runToEnd(
 }
 
 /**
- * Returns the docker arguments that run Compose with a model as its only file. `file` contains the model; `empty` is
- * the path of an empty file.
+ * Returns the docker arguments that run Compose with a model as its only file. `file` is the path of the model; `empty`
+ * is the path of an empty file.
  */
 export const modelWords = (
   { name }: StackModel,

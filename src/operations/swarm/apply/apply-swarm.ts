@@ -35,9 +35,9 @@ async function plannedNode(work: Work, planned: string | undefined): Promise<str
 }
 
 /**
- * Applies one planned change of a swarm. The state of the engines is read again, so that a change that was made already
- * is not repeated, and a change that would lose the quorum is refused. The work can be interrupted at any point: the
- * next plan continues it.
+ * Applies one planned change to a swarm. The state of the engines is read again, so that a change that has already been
+ * made is not repeated, and a change that would lose the quorum is refused. The work can be interrupted at any point;
+ * the next plan continues it.
  */
 export async function applySwarmChange(
   context: Context,

@@ -90,7 +90,7 @@ export async function initialize(work: Work): Promise<void> {
   await finishNode(work)
 }
 
-/** Records the ID of the cluster that a machine has initialized. */
+/** Records the ID of the cluster that a machine initialized earlier. */
 export async function record(work: Work): Promise<void> {
   const { context, machine, progress, signal } = work
   progress('record the swarm ID')

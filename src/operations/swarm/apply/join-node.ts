@@ -21,14 +21,14 @@ import {
 } from './node-work.ts'
 
 /**
- * How long the other managers may take to reach a new manager, in milliseconds. If its engine fails, it takes 40 s
- * until its node is down.
+ * How long the other managers may take to reach a new manager, in milliseconds. If its engine fails, its node is
+ * reported as down after 40 s.
  */
 const promotionMs = 120_000
 
 /**
- * Waits until the other managers reach a manager: until then, one more failure could stop the swarm. Returns `failed`
- * if the engine of the machine has failed, and the swarm counts its node as down.
+ * Waits until the other managers reach a manager, because until then, one more failure could stop the swarm. Resolves
+ * to `failed` if the machine's engine has failed and the swarm counts its node as down.
  */
 async function waitUntilReachable(work: Work, node: string): Promise<'reachable' | 'failed'> {
   work.progress('wait until the new manager is reachable')
@@ -117,8 +117,9 @@ export async function join(work: Work, role: SwarmRole): Promise<void> {
 }
 
 /**
- * Makes a node a manager. If its engine cannot start a manager, the machine leaves and joins again as a manager: an
- * engine that tries again contacts the manager through which it first joined, even if that manager no longer exists.
+ * Makes a node a manager. If its engine cannot start a manager, the machine leaves and joins again as a manager,
+ * because an engine that tries again contacts the manager through which it first joined, even if that manager no longer
+ * exists.
  */
 export async function promote(work: Work, node: string): Promise<void> {
   const { progress, signal } = work

@@ -11,13 +11,13 @@ import { type Work, engineOf, waitFor, nodeMs, managerOf, findNode } from './nod
 const defaultDrainMs = 5 * 60_000
 
 /**
- * Forces a machine whose engine has failed to leave its swarm. Throws kind `failed` if the engine has started the node
- * since, or if the node cannot rejoin (see {@link canRejoin}).
+ * Forces a machine whose engine has failed to leave its swarm. Throws kind `failed` if the engine has since started the
+ * node, or if the node cannot rejoin (see {@link canRejoin}).
  */
 export async function leaveFailed(work: Work, engine: Engine): Promise<void> {
   const { machine, progress, signal } = work
   const { nodes } = await managerOf(work)
-  // Docker keeps trying to start the node: a machine whose node has started since then must not leave.
+  // Docker keeps trying to start the node. A machine whose node has started in the meantime must not leave.
   const { state, error } = await readSwarmInfo(engine, signal)
   if (state !== 'error') {
     throw new UserError('failed', 'the engine has since started the node', {
@@ -70,7 +70,9 @@ export async function demote(work: Work, node: string): Promise<void> {
   )
 }
 
-/** Waits until the engine of a demoted node is no longer a manager: until then, it does not leave without force. */
+/**
+ * Waits until the engine of a demoted node is no longer a manager, because until then, it only leaves when forced to.
+ */
 async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
   await waitFor(
     work,
@@ -79,7 +81,7 @@ async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
   )
 }
 
-/** Removes a node that is down from the list. A manager is demoted first. */
+/** Removes a node that is down from the list of nodes. A manager is demoted first. */
 export async function removeGoneNode(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   progress('wait until the node is down')
@@ -92,7 +94,8 @@ export async function removeGoneNode(work: Work, node: string): Promise<void> {
     () => `node ${node} was not down after ${nodeMs / 1000} s`,
   )
   if (found.listed === undefined) return
-  // The managers refuse to demote a node that was promoted but has not joined them, and remove it without a demotion.
+  // The managers refuse to demote a node that was promoted but has not joined them, but they remove it without a
+  // demotion.
   if (found.listed.ManagerStatus !== undefined) await demote(work, node)
   progress('remove the node')
   const { engine, nodes } = await managerOf(work)

@@ -11,11 +11,11 @@ import type { Context } from '../../context.ts'
 import { type Manager, findManager, initializedSwarm } from '../find-manager.ts'
 import { withLabels } from '../node-labels.ts'
 
-/** Callbacks of the work on one machine. */
+/** Callbacks and options for the work on one machine. */
 export interface SwarmCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
-  /** How long the tasks of a drained node may take to stop, in milliseconds; 0: do not wait for them. */
+  /** How long the tasks of a drained node may take to stop, in milliseconds. If 0, the work does not wait for them. */
   readonly drainMs?: number
 }
 
@@ -28,14 +28,14 @@ const pauseMs = 250
 /** How long managers may take to elect a leader, in milliseconds. Until then, none of them answers. */
 const electionMs = 60_000
 
-/** The work on one machine. */
+/** The work on one machine of a swarm. */
 export interface Work extends SwarmCalls {
   readonly context: Context
   readonly swarm: string
   readonly machine: Machine
   /**
-   * Machines that may leave the swarm during this work, including this one: other managers are asked first. Absent:
-   * none leaves.
+   * Machines that may leave the swarm during this work, including this one. Other managers are asked first. If absent,
+   * no machine leaves.
    */
   readonly leaving?: ReadonlySet<string>
 }
@@ -44,8 +44,8 @@ export const engineOf = ({ context, machine, signal }: Work): Promise<Engine> =>
   context.with({ signal }).engine(machine)
 
 /**
- * Waits until `check` has a result. Errors are ignored, because they are normal while leaders change and engines are
- * busy.
+ * Waits until `check` returns a result. Errors are ignored, because they are normal during leader elections and while
+ * engines are busy.
  */
 export async function waitFor<Value>(
   { signal, machine }: Work,
@@ -67,7 +67,7 @@ export async function waitFor<Value>(
   }).then((value) => value as Value)
 }
 
-/** Finds a manager that responds and stays a manager. */
+/** Finds a manager that responds, preferably one that is not leaving the swarm. */
 export const managerOf = ({ context, swarm, leaving, signal }: Work): Promise<Manager> =>
   retry(() => findManager(context, swarm, { signal, ...(leaving && { leaving }) }), {
     ...{ signal, pauseMs, withinMs: electionMs },
@@ -80,11 +80,11 @@ export async function findNode(work: Work, node: string): Promise<SwarmNode | un
   return nodes.find(({ ID }) => ID === node)
 }
 
-/** Formats the error that an engine reports about its swarm for the end of a message. */
+/** Formats the error that an engine reports about its swarm, as the end of a message. */
 export const engineError = (error: string): string =>
   error === '' ? '' : `; engine error: ${error}`
 
-/** Sets the labels of a node, and activates it if it has just joined or fleet has drained it. */
+/** Sets the labels of a node, and activates it if it has just joined or if fleet has drained it. */
 export async function finishNode(work: Work, known?: string): Promise<void> {
   const { context, machine, progress, signal } = work
   progress('set node labels')
