@@ -28,7 +28,7 @@ import { resolveAllServices, resolveFor } from './resolve-model.ts'
 import { type Root, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
 
-/** Copies mounted files to the host. Returns the root directory of the copies. */
+/** Copies the mounted local files to the host. Returns the root directory of the copies. */
 async function shipMounts(
   context: Context,
   machine: Machine,

@@ -177,7 +177,7 @@ async function runWithoutFiles(session: HostSession): Promise<number> {
   return runHostDocker(host, prepare(session, run), streams)
 }
 
-/** Whether the command only needs the name of a project, and no Compose file. */
+/** Whether the command needs only the name of a project, not a Compose file. */
 const isNamed = ({ flags, needs }: ComposeCommand, { env }: Streams): boolean =>
   needs === 'project' &&
   valuesOf(flags, '--file').length === 0 &&

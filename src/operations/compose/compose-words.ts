@@ -68,7 +68,7 @@ export function readCompose({ start, words }: ReadCommand): ComposeCommand {
   }
 }
 
-/** Parses the arguments of the subcommand, as far as fleet needs them. */
+/** Parses the subcommand's arguments, to the extent that fleet needs to understand them. */
 export const readRest = ({ name, rest }: ComposeCommand): Word[] =>
   parseWords(rest, name === 'run' ? runSyntax : otherSyntax)
 

@@ -10,7 +10,7 @@ export function hideRoot(root: Root, text: string): string {
   return [start, ...rest.map((part) => part.replace(/^(?:\/up)+(?=\/)/, ''))].join('')
 }
 
-/** As {@link hideRoot}, for a stream. */
+/** Like {@link hideRoot}, but for a stream. */
 export function hideRootIn(root: Root): Transform {
   const pattern = Buffer.from(root)
   let kept = Buffer.alloc(0)

@@ -19,7 +19,7 @@ import type { Entry, LocalFiles } from './read-local-files.ts'
 import type { Root } from './rooted-paths.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** A directory of a host with copies of local files below `root`. */
+/** A directory on a host with copies of local files below `root`. */
 export interface HostMirror {
   readonly host: Host
   /** The directory that contains `root` and the record of the copied files. */
@@ -33,7 +33,7 @@ const absoluteFile = (path: string): string =>
   process.platform === 'win32' ? path.replace(/^([A-Za-z])\//, '$1:/') : `/${path}`
 
 /**
- * Returns the mirror in a directory of a host. Paths below its root are absolute local paths without the leading `/`,
+ * Returns the mirror in a directory on a host. Paths below its root are absolute local paths without the leading `/`,
  * unless `fileOf` maps them to other local files.
  */
 export const mirrorAt = (host: Host, folder: string, fileOf = absoluteFile): HostMirror => ({
@@ -255,7 +255,7 @@ async function* readFile(file: string, size: number, digest: string): AsyncGener
   if (left > 0 || hash.digest('hex') !== digest) throw changed(file)
 }
 
-/** Creates a tar archive of the files to send, below `files`, and of files with the given contents. */
+/** Creates a tar archive of the files to send, below `files/`, and of additional files with the given contents. */
 async function* packFiles(
   send: LocalFiles,
   texts: Readonly<Record<string, string>>,

@@ -105,8 +105,8 @@ function missingPaths(root: Root, output: string): string[] {
 const maxRounds = 50
 
 /**
- * Runs `compose config`, and sends the files that it reports as missing. Only files that the project's files name are
- * sent, because the host is not trusted.
+ * Runs `compose config`, and sends the files that it reports as missing. Only files that are named in the project's
+ * files are sent, because the host is not trusted.
  */
 export const askConfig =
   (session: HostSession, ship: () => Promise<void>): AskConfig =>
@@ -133,7 +133,9 @@ export const askConfig =
     }
   }
 
-/** Throws kind `failed` when Compose on the host asks for a local path that no file of the project names. */
+/**
+ * Throws kind `failed` when Compose on the host asks for a local path that is not named in any of the project's files.
+ */
 export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: LocalPaths): void {
   const contexts = paths.contexts.map(({ folder }) => folder)
   const dockerfiles = paths.contexts.flatMap(({ dockerfile }) => dockerfile ?? [])

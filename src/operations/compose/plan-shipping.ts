@@ -1,6 +1,6 @@
 import type { Entry, LocalEntry, LocalFiles } from './read-local-files.ts'
 
-/** The files that fleet last copied to a host, by path below the root. */
+/** The files that fleet last copied to a host, keyed by path below the root. */
 export type Shipped = ReadonlyMap<string, Entry>
 
 /** The item at a path on the host; `other` is an unreadable or special file. */

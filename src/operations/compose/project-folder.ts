@@ -14,7 +14,7 @@ const userName = (): string => {
     return userInfo().username
   } catch (error) {
     traceError('docker', 'get the user name', error)
-    return 'user' // a user without a name, as in some containers
+    return 'user' // the user has no name, as in some containers
   }
 }
 

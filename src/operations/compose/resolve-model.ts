@@ -22,7 +22,7 @@ export async function resolveModel(ask: AskConfig): Promise<Resolved> {
   return model === undefined ? { refusal: answer } : { model }
 }
 
-/** As {@link resolveModel}, for all services, including those whose profiles are inactive. */
+/** Like {@link resolveModel}, but for all services, including those whose profiles are inactive. */
 export const resolveAllServices = (ask: AskConfig): Promise<Resolved> =>
   resolveModel((words) => ask(words, true))
 

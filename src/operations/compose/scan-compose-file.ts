@@ -14,7 +14,10 @@ export interface ScannedFile {
   readonly reads: readonly string[]
   /** The strings that name base directories for relative paths. */
   readonly folders: readonly string[]
-  /** Whether `include` contains a variable, an alias or a merge key, so only Compose knows which files it names. */
+  /**
+   * Whether `include` contains a variable, an alias or a merge key, in which case only Compose knows which files it
+   * names.
+   */
   readonly hasOpenInclude: boolean
 }
 

@@ -29,8 +29,8 @@ export function flagsBelowRoot(
 }
 
 /**
- * As {@link flagsBelowRoot}, for environment variables that name files. `between` is the path separator on the computer
- * where Compose runs.
+ * Like {@link flagsBelowRoot}, but for environment variables that name files. `between` is the path separator on the
+ * computer where Compose runs.
  */
 export function variablesBelowRoot(
   env: Streams['env'],

@@ -19,7 +19,7 @@ async function openEndpoint(
   return openRemoteEndpoint({ name: machine.name, transport }, context.signal)
 }
 
-/** The last component of a path; undefined if it is not a name, as in `.` and `..`. */
+/** The last component of a path; undefined if it is not a name, such as `.` or `..`. */
 function typedName({ machine, path }: CopyPath): string | undefined {
   const parts = machine === undefined && process.platform === 'win32' ? /[\\/]+/ : /\/+/
   const name = path.split(parts).findLast((part) => part !== '') ?? ''
@@ -28,8 +28,8 @@ function typedName({ machine, path }: CopyPath): string | undefined {
 }
 
 /**
- * The name of the copy in a directory. It is the name that the user typed, so that a host cannot choose which file is
- * written. Only for a path without a name is it the name that the other end reports, which must be a plain file name.
+ * The name of the copy in a directory: the name that the user typed, so that a host cannot choose which file is
+ * written. If the typed path has no name, the name that the other end reports is used; it must be a plain file name.
  */
 function nameOf(place: CopyPath, found: FoundSource): string {
   const typed = typedName(place)
@@ -45,7 +45,7 @@ function nameOf(place: CopyPath, found: FoundSource): string {
   return name
 }
 
-/** Checks that a source can be copied. `follow`: the target of a link is copied instead of the link. */
+/** Checks that a source can be copied. `follow`: whether to copy the target of a link instead of the link. */
 function checkSource(place: CopyPath, found: FoundSource, follow: boolean): Source {
   const { kind } = found
   const isLink = found.isLink && !follow
@@ -87,7 +87,7 @@ export interface Copied {
  *
  * New files are first written to a hidden directory next to the target: a copy that fails or is interrupted leaves
  * nothing under the target's name. Data from a machine is untrusted: it cannot choose where, or through which link,
- * anything is written. `intoFolder`: the target must be a directory.
+ * anything is written. `intoFolder`: whether the target must be a directory.
  */
 export async function copyFiles(
   context: Context,

@@ -22,7 +22,7 @@ export interface FoundTarget extends Found {
   readonly inside: Found | undefined
 }
 
-/** A path to send, and how. */
+/** A path to send, and how to send it. */
 export interface Source {
   readonly path: string
   /** Whether to send the content of the directory instead of the path itself. */
@@ -54,7 +54,7 @@ export interface Endpoint {
   readonly machine: string | undefined
   /** Inspects a source path. Throws kind `failed` when its parent directory does not exist. */
   inspectSource(path: string): Promise<FoundSource>
-  /** As `inspectSource`, for a target; `name` is the name of the source. */
+  /** Like `inspectSource`, but for a target; `name` is the name of the source. */
   inspectTarget(path: string, name: string): Promise<FoundTarget>
   /**
    * Resolves to an archive of the path, or of a directory's content (`.`). The stream fails if some data cannot be

@@ -129,7 +129,7 @@ fi
 `
 
 /**
- * Converts a path for the scripts, so that it cannot be mistaken for a flag, and a relative path starts at the home
+ * Converts a path for the scripts, so that it cannot be mistaken for a flag and, if relative, starts at the home
  * directory.
  */
 const plainPath = (path: string): string => {
@@ -142,7 +142,7 @@ const plainPath = (path: string): string => {
 const parentOf = (path: string): string =>
   /(?:^|\/)\.{0,2}$/.test(path) ? path : posix.dirname(path)
 
-/** The endpoint for files of a host. Relative paths are below the home directory of the login user. */
+/** The endpoint for files on a host. Relative paths are below the home directory of the login user. */
 export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
   const { name: machine, transport } = host
   const failed = (message: string) => new UserError('failed', message, { machine })
@@ -257,7 +257,7 @@ fi
 ${settle}
 `
 
-/** Copies from one path of a host to another. */
+/** Copies from one path on a host to another. */
 export async function copyWithinHost(
   { name: machine, transport }: Host,
   source: Source,

@@ -40,7 +40,7 @@ const shown = (path: Buffer | string): string =>
 const cannotWrite = (path: Buffer | string, cause: unknown): UserError =>
   new UserError('failed', `cannot write ${shown(path)}: ${fileProblemOf(cause)}`, { cause })
 
-/** Adds the path to errors of the file system. */
+/** Adds the path to file system errors. */
 async function writing<Value>(path: Buffer | string, work: () => Promise<Value>): Promise<Value> {
   try {
     return await work()
@@ -280,7 +280,7 @@ async function place({ path, how }: Target, entries: AsyncIterable<Accepted>): P
   }
 }
 
-/** The endpoint for files of this computer. */
+/** The endpoint for files on this computer. */
 export const openLocalEndpoint = (signal: AbortSignal): Endpoint => ({
   machine: undefined,
   inspectSource,

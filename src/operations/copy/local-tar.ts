@@ -47,7 +47,7 @@ const shown = (path: Buffer): string => showName(path.toString('latin1'))
 const validationError = (what: 'read' | 'write', path: Buffer, cause: unknown): UserError =>
   new UserError('failed', `cannot ${what} ${shown(path)}: ${fileProblemOf(cause)}`, { cause })
 
-/** Adds the path to errors of the file system. */
+/** Adds the path to file system errors. */
 async function onFile<Value>(
   what: 'read' | 'write',
   path: Buffer,
@@ -143,7 +143,7 @@ async function* pack(folder: string, packing: Packing): AsyncGenerator<Buffer> {
   yield endOfArchive
 }
 
-/** Packs files of a directory as a stream. Fails with kind `failed` when a file cannot be read. */
+/** Packs files in a directory into a stream. Fails with kind `failed` when a file cannot be read. */
 export const packTree = (folder: string, packing: Packing): Readable =>
   Readable.from(pack(folder, packing), { objectMode: false, highWaterMark: 1 << 20 })
 

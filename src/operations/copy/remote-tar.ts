@@ -17,13 +17,13 @@ export interface Host {
   readonly become?: readonly string[]
 }
 
-/** A command line for a hint: it runs a command on a host as the user who writes files there. */
+/** A command line to show in a hint. It runs a command on a host as the user who writes files there. */
 export const commandOn = ({ name, become = [] }: Host, command: string): string =>
   hostCommand(name, command, { sudo: become.length > 0 })
 
 /**
- * The tar command, with English messages, which are parsed. GNU tar uses blocks of 64 KiB, which halves its run time;
- * other versions of tar ignore the variable.
+ * The tar command, with English messages, because they are parsed. GNU tar uses blocks of 64 KiB, which halves its run
+ * time; other versions of tar ignore the variable.
  */
 export const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
 
@@ -69,7 +69,7 @@ export function reportSkippedSockets(errorOutput: string, onSkipped: (what: stri
 }
 
 /**
- * Packs a path of a host, with modes, times and symbolic links: the content of `folder` (name `.`), or its entry
+ * Packs a path on a host, with modes, times and symbolic links: the content of `folder` (name `.`), or its entry
  * `name`. With `followLink`, the entry is a file or a link to a file. The archive fails with kind `failed` and the
  * host's error if some data could not be read.
  */

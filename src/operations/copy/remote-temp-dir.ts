@@ -73,7 +73,7 @@ fi
 
 /**
  * A private directory (0700) on a host. It is removed some time after the last command that used it, or when it is
- * disposed.
+ * disposed of.
  */
 export interface HostFolder extends AsyncDisposable {
   readonly path: string
@@ -101,7 +101,7 @@ export function* packPrivateFiles(
 interface Opening {
   /** Secrets belong in `memory`. */
   readonly where: keyof typeof places
-  /** The files in the directory, by path. */
+  /** The files in the directory, keyed by path. */
   readonly files?: Readonly<Record<string, string | Buffer>>
   readonly signal?: AbortSignal
 }

@@ -188,7 +188,7 @@ export async function runDocker(
 }
 
 /**
- * As {@link runDocker}, but without input or a terminal, and with output line by line, for many machines at the same
+ * Like {@link runDocker}, but without input or a terminal, and with output line by line, for many machines at the same
  * time.
  */
 export async function runDockerLines(

@@ -19,8 +19,8 @@ const conflictingVariables = [
 const own = ['DOCKER_HOST', 'FLEET_MACHINE'] as const
 
 /**
- * The shell to print commands for: the given one, else the one that started fleet, else the user's login shell. Throws
- * kind `usage` for an unknown shell.
+ * The shell to print commands for: the given shell, or else the shell that started fleet, or else the user's login
+ * shell. Throws kind `usage` for an unknown shell.
  */
 export async function chooseShell(named: string | undefined, env: Context['env']): Promise<Shell> {
   if (named !== undefined) return requireShell(named)

@@ -11,7 +11,7 @@ export interface SyncedContext {
    * not accept the name of the machine.
    */
   readonly state: 'written' | 'removed' | 'taken' | 'impossible'
-  /** Its endpoint, `unix://PATH`; absent if the state is `impossible`. */
+  /** The context's endpoint, `unix://PATH`; absent if the state is `impossible`. */
   readonly host?: string
 }
 

@@ -13,7 +13,7 @@ import { waitForService } from './converge.ts'
 import { findService, modeOf, readServices } from './list-services.ts'
 import type { OpenSwarm } from './open-swarm.ts'
 
-/** A change of a service, with properties named after the options of `docker service update`. */
+/** A change to a service, with properties named after the options of `docker service update`. */
 export interface ServiceChange {
   readonly image?: string | undefined
   /** Variables to set, as `NAME=VALUE`. */
@@ -41,8 +41,8 @@ export interface ChangedService {
 const variableOf = (pair: string): string => pair.replace(/=.*/s, '')
 
 /**
- * Returns a service specification with a change. Throws kind `usage` if the change sets the replicas of a service that
- * is not replicated.
+ * Returns a service specification with a change applied. Throws kind `usage` if the change sets the replicas of a
+ * service that is not replicated.
  */
 export function withChange(spec: ServiceSpec, change: ServiceChange): ServiceSpec {
   const { image, replicas, force = false } = change

@@ -16,7 +16,7 @@ export interface ServiceRow {
   readonly swarm: string
   readonly service: string
   readonly id: string
-  /** The stack of the service; absent if it belongs to none. */
+  /** The stack to which the service belongs; absent if there is none. */
   readonly stack?: string
   readonly mode: 'replicated' | 'global' | 'replicated-job' | 'global-job'
   /** How many tasks are running, and how many should be; for jobs, how many have completed, and how many should. */

@@ -13,7 +13,7 @@ export interface OpenSwarm {
    * change nothing.
    */
   ask<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
-  /** As `ask`, but sends the request once. */
+  /** Like `ask`, but sends the request only once. */
   change<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
 }
 

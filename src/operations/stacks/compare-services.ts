@@ -23,7 +23,7 @@ export interface ServiceChange {
 
 /** The differences between a stack's model and its containers on one host. */
 export interface StackDrift {
-  /** The changes of a deployment, in the order of the services; removals last. */
+  /** The changes that a deployment makes, in the order of the services, with removals last. */
   readonly changes: readonly ServiceChange[]
   /** Services without changes that have an unhealthy container. */
   readonly unhealthy: readonly string[]
@@ -71,7 +71,7 @@ function reasonToRecreate(
   return container.image === id ? undefined : `the image ${plainText(image)} has changed`
 }
 
-/** A version without the suffix of a package, which Compose omits in labels: `2.40.3` for `2.40.3-3`. */
+/** A version without the package suffix, which Compose omits in labels: `2.40.3` for `2.40.3-3`. */
 const upstreamVersion = (version: string): string =>
   /^v?(\d+(?:\.\d+)*)/.exec(version)?.[1] ?? version
 
@@ -187,8 +187,8 @@ function groupByService(
 }
 
 /**
- * Compares the containers of a stack on one host with its model, by the rules with which `docker compose up
- * --remove-orphans` replaces containers. Source: pkg/compose/convergence.go of Compose 2.26 and 2.40.
+ * Compares the containers of a stack on one host with its model, by the rules that `docker compose up --remove-orphans`
+ * uses to replace containers. Source: pkg/compose/convergence.go of Compose 2.26 and 2.40.
  */
 export function compareServices(
   expected: ExpectedStack,

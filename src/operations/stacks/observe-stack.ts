@@ -39,7 +39,7 @@ export const filtersOf = (stack: string): { readonly label: readonly string[] } 
   label: [`${projectLabel}=${stack}`],
 })
 
-/** The health in the status text of a container: `Up 3 minutes (healthy)`. */
+/** The health shown in the status text of a container: `Up 3 minutes (healthy)`. */
 function healthIn(status: string): StackContainer['health'] {
   if (status.endsWith('(healthy)')) return 'healthy'
   if (status.endsWith('(unhealthy)')) return 'unhealthy'
@@ -152,8 +152,9 @@ const listsCurrentNames = (release: string | undefined): boolean =>
   Number(/^\d+/.exec(release ?? '')?.[0] ?? 0) >= firstDocker
 
 /**
- * As {@link findStackImages}, for the images with which containers are compared. The engine is asked only about images
- * that the list of containers does not prove to be current, so planning a stack without changes takes only one request.
+ * Like {@link findStackImages}, but for the images with which containers are compared. The engine is asked only about
+ * images that the list of containers does not prove to be current, so planning a stack without changes takes only one
+ * request.
  */
 export async function findComparedImages(
   engine: Engine,

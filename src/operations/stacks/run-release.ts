@@ -66,7 +66,7 @@ async function lastLines(engine: Engine, { id, name }: StackContainer): Promise<
   return [`last log lines of ${name}:`, ...lines.map((line) => `  ${line}`)].join('\n')
 }
 
-/** Returns the last log lines of the containers of a stack that do not run or are not healthy. */
+/** Returns the last log lines of a stack's containers that are not running or not healthy. */
 export async function describeFailed(
   engine: Engine,
   model: StackModel,
@@ -84,7 +84,7 @@ export async function describeFailed(
   return Promise.all(failed.map((container) => lastLines(engine, container)))
 }
 
-/** Returns the error of Compose, without its progress lines. */
+/** Returns Compose's error message, without progress lines. */
 export const reasonOf = ({ code, stderr }: CommandResult): string =>
   stderr.trim().split('\n').at(-1)?.trim() || `Compose exited with code ${code}`
 

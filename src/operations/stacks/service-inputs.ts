@@ -14,8 +14,8 @@ export interface InputSources {
 }
 
 /**
- * Returns the properties of a file or directory that are compared. They include only the part of its mode that git
- * keeps, because the rest may differ between two users' clones.
+ * Returns the properties to compare for a file or directory. They include only the part of its mode that git keeps,
+ * because the rest may differ between two users' clones.
  */
 const summaryOf = (entry: Entry): readonly unknown[] => {
   if (entry.type === 'file') return ['file', (entry.mode & 0o100) !== 0, entry.digest]
@@ -81,7 +81,7 @@ const isEmpty = (inputs: readonly unknown[]): boolean =>
   inputs.every((part) => Array.isArray(part) && part.length === 0)
 
 /**
- * Returns the digests of the inputs of services that Compose's hash does not contain: mounted local files, contents of
+ * For each service, returns a digest of the inputs that Compose's hash does not cover: mounted local files, contents of
  * configs and secrets, and definitions of networks and volumes. A service without such inputs has no digest.
  */
 export function digestInputs(

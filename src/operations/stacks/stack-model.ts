@@ -24,7 +24,7 @@ export interface StackModel extends ProjectModel {
   readonly networks?: Readonly<Record<string, unknown>>
 }
 
-/** Compose's label with the project name of a container, which is the name of its stack. */
+/** Compose's label for the project name of a container, which is the name of its stack. */
 export const projectLabel = 'com.docker.compose.project'
 
 /**
@@ -60,7 +60,7 @@ const sharesVolumesOf = ({ volumes_from = [] }: StackService): readonly string[]
 
 /**
  * Whether `config --hash` cannot predict the hash of a service's containers: Compose replaces a service in
- * `volumes_from` with the ID of a container, which it does not accept in files.
+ * `volumes_from` with a container ID, which it does not accept in files.
  */
 export const hasUnknownHash = (service: StackService): boolean =>
   sharesVolumesOf(service).length > 0
@@ -101,7 +101,7 @@ export const isOneShot = ({ services }: StackModel, name: string): boolean =>
  * - Images have been built.
  * - Variables without a value are removed, because they would be taken from another environment.
  * - `inputs`: the digest of the files and definitions of each service.
- * - `builds`: the names of built images by service.
+ * - `builds`: the names of built images, keyed by service.
  */
 export function deployedModel(
   model: StackModel,
@@ -137,7 +137,8 @@ export function deployedModel(
 }
 
 /**
- * Returns a digest of the properties for which Compose recreates containers. Compose must have resolved the service.
+ * Returns a digest of the properties that make Compose recreate containers when they change. Compose must have resolved
+ * the service.
  */
 function definitionDigest(service: StackService): string {
   const { scale: _scale, pull_policy: _policy, deploy, ...rest } = service

@@ -6,7 +6,7 @@ import { type SwarmFile, type SwarmService, digestLabel } from './swarm-file.ts'
 
 /** The differences between a stack's file and its services on a swarm. */
 interface SwarmDrift {
-  /** The changes of a deployment, in the order of the services; removals last. */
+  /** The changes that a deployment makes, in the order of the services, with removals last. */
   readonly changes: readonly ServiceChange[]
   /** Services that need no change but have tasks that are not running. */
   readonly waiting: readonly { readonly service: string; readonly why: string }[]

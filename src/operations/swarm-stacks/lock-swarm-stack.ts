@@ -34,7 +34,7 @@ cd .. && rmdir -- "$1" 2>/dev/null
 exit 0
 `
 
-/** Finds the machine of the swarm's leader, about which all managers that respond agree, whichever user asks. */
+/** Finds the machine of the swarm's leader. The result is the same for all users and all managers that respond. */
 async function findLeader(context: Context, swarm: string): Promise<Machine> {
   const { machines } = await (await context.inventory()).read()
   return openSwarm(context, swarm).ask(async ({ machine, nodes }) => {

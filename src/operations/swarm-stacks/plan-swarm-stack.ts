@@ -50,7 +50,9 @@ function managerOf(
   )
 }
 
-/** The issue for a stack that uses variables that are set for each machine. It cannot be deployed on a swarm. */
+/**
+ * The issue for a stack that uses variables that are set for each machine. Such a stack cannot be deployed on a swarm.
+ */
 function variableIssue(stack: string, names: readonly string[]): Issue {
   return {
     why: `stack ${stack}: the Compose files cannot use ${names.join(', ')} in a swarm`,

@@ -43,8 +43,8 @@ export function interruptionsOf(changes: readonly Change[]): Interruptions {
 /**
  * Returns the nodes whose interruption would cost a swarm the majority of its managers, with the reason for each. The
  * result is empty if all nodes of the swarm are interrupted, because then the whole swarm ends or stops. A swarm with
- * one or two managers has no majority if one of them is missing, so there, a manager may restart, and the second
- * manager may leave.
+ * one or two managers has no majority if one of them is missing, so in such a swarm, a manager may restart, and the
+ * second manager may leave.
  */
 export function neededNodes(
   nodes: readonly SwarmNode[],

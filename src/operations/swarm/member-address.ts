@@ -27,8 +27,8 @@ async function entryAddress(machine: Machine): Promise<string> {
 
 /**
  * Returns the address that a machine advertises to the other nodes: an address in a network that it shares with them,
- * or else the private address of a host that fleet created, or else the address in the inventory. `peers`: the
- * addresses of each other node.
+ * or else the private address of a host that fleet created, or else the address in the inventory. `peers`: for each of
+ * the other nodes, its addresses.
  */
 export async function memberAddress(
   machine: Machine,

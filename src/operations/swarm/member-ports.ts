@@ -120,7 +120,7 @@ export function planPorts(swarm: Swarm, at: PortSituation): readonly PlannedSwar
   })
 }
 
-/** The work on one machine. */
+/** The work on the ports of one machine. */
 interface Work {
   readonly context: Context
   readonly swarm: string

@@ -301,9 +301,9 @@ function planMember(
 }
 
 /**
- * Plans the changes for the node labeled with a machine whose engine does not report its node ID because it is locked,
- * has failed, or is joining. The machine may still be this node. `isLeaving`: whether the swarm does not select the
- * machine.
+ * Plans the changes for the node that has the label of a machine whose engine does not report its node ID, because the
+ * engine is locked, has failed, or is joining. The machine may still be this node. `isLeaving`: whether the swarm does
+ * not select the machine.
  */
 function planSilentNode(
   { name: swarm }: Swarm,

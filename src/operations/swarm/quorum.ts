@@ -32,7 +32,8 @@ export function quorumLoss(managers: Managers, without: ReadonlySet<string>): st
 }
 
 /**
- * As {@link quorumLoss}, for managers that fail but stay members, in which case a majority of all managers is needed.
+ * Like {@link quorumLoss}, but for managers that fail but stay members, in which case a majority of all managers is
+ * needed.
  */
 export function failureLoss(managers: Managers, failing: ReadonlySet<string>): string | undefined {
   if (![...failing].some((id) => managers.has(id))) return undefined

@@ -174,7 +174,7 @@ async function readExtension(
 
 /**
  * Reads a tar archive (ustar, GNU or pax) entry by entry. Unread content is skipped. The stream is read to its end.
- * Throws kind `failed` when the archive is invalid or truncated, and the errors of the stream.
+ * Throws kind `failed` when the archive is invalid or truncated, and rethrows the stream's errors.
  */
 export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Read, void> {
   const bytes = openBytes(source)

@@ -49,8 +49,8 @@ function pathInside(folder: string, file: string): string | undefined {
 }
 
 /**
- * Reads the exclusion rules of a context: `<Dockerfile>.dockerignore`, else `.dockerignore`. The Dockerfile and the rules
- * themselves are always sent.
+ * Reads the exclusion rules of a context: `<Dockerfile>.dockerignore`, or else `.dockerignore`. The Dockerfile and the
+ * rules themselves are always sent.
  */
 async function readRules(
   folder: string,

@@ -48,7 +48,7 @@ interface LocalInputs {
   readonly files: Record<string, Buffer>
   readonly environment: Record<string, string>
   readonly outputs: Record<string, Output>
-  /** Local directories, by their names in the staging directory. */
+  /** Local directories, keyed by their names in the staging directory. */
   readonly folders: Record<string, string>
 }
 
@@ -76,8 +76,8 @@ const isDirectory = (path: string): Promise<boolean> =>
   )
 
 /**
- * Collects the local files, directories and variables of flags. `at` maps names to paths on the host. Values of
- * variables are passed in the environment of docker, so that no command line shows them.
+ * Collects the local files, directories and variables to which flags refer. `at` maps names to paths on the host.
+ * Values of variables are passed in docker's environment, so that they do not appear on command lines.
  */
 async function collectLocalInputs(
   typed: readonly Word[],
@@ -157,7 +157,7 @@ const argumentsOf = (words: readonly Word[], environment: Record<string, string>
 const folderMark = '\0'
 
 /**
- * `docker build` on a host: the build contexts are copied to a temporary directory of the host, where docker reads
+ * `docker build` on a host: the build contexts are copied to a temporary directory on the host, where docker reads
  * them.
  */
 export async function buildOnHost(
@@ -222,7 +222,7 @@ export async function buildOnHost(
   )
 }
 
-/** Unpacks an archive into a new directory of the staging directory. */
+/** Unpacks an archive into a new directory in the staging directory. */
 async function unpackToStage(
   host: HostDocker,
   archive: Readable,

@@ -17,7 +17,7 @@ import { packTree, pathsBelow } from '../../copy/local-tar.ts'
 import type { Streams } from '../../../os/streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 
-/** Whether an argument of `docker cp` is a local path, by the rule of docker's client. */
+/** Whether an argument of `docker cp` is a local path, by the rules of docker's client. */
 const isLocal = (operand: string): boolean =>
   isAbsolute(operand) || !operand.includes(':') || operand.startsWith('.')
 
@@ -109,7 +109,9 @@ class DockerFailed extends Error {
   }
 }
 
-/** The name of the copy of a container path in a directory; undefined if the path means the content of a directory. */
+/**
+ * The name of the copy of a container path in a directory; undefined if the path refers to the contents of a directory.
+ */
 function nameIn(operand: string): string | undefined {
   const path = operand.slice(operand.indexOf(':') + 1)
   if (endingOf(path) === '/.') return undefined

@@ -164,9 +164,9 @@ export const fileOutput = (file: string): Output => ({
 
 /** One run of docker on a host. */
 export interface HostRun {
-  /** The arguments of docker; `folder` is the directory of `files`. */
+  /** The arguments of docker; `folder` is the directory that contains `files`. */
   readonly args: (folder: string) => readonly string[]
-  /** Private files for docker to read, by path. */
+  /** Private files for docker to read, keyed by path. */
   readonly files?: Readonly<Record<string, string | Buffer>>
   /** Images whose registry logins are needed. */
   readonly images?: readonly string[]
@@ -174,7 +174,7 @@ export interface HostRun {
   readonly variables?: Readonly<Record<string, string>>
   /** Environment variables of docker that must not appear in process lists. */
   readonly environment?: Readonly<Record<string, string>>
-  /** Files that docker writes to the directory of `files`, by name. */
+  /** Files that docker writes to the directory of `files`, keyed by name. */
   readonly outputs?: Readonly<Record<string, Output>>
   /** Another temporary directory on the host that docker reads; it is kept until docker exits. */
   readonly within?: HostFolder
@@ -303,7 +303,7 @@ function takeOutput(
   }
 }
 
-/** As {@link runHostDocker}, without input; returns the output. */
+/** Like {@link runHostDocker}, but without input; returns the output. */
 export async function askHostDocker(
   host: HostDocker,
   command: HostRun,

@@ -48,8 +48,8 @@ const usedBy = ({ additional_contexts = {} }: Build): readonly string[] =>
   Object.values(additional_contexts).flatMap((value) => /^service:(.+)$/.exec(value)?.[1] ?? [])
 
 /**
- * Returns the properties of a file that are compared. They include only the part of its mode that git keeps, because
- * the rest may differ between two users' clones.
+ * Returns the properties to compare for a file. They include only the part of its mode that git keeps, because the rest
+ * may differ between two users' clones.
  */
 function contentOf(entry: LocalEntry): readonly unknown[] {
   if (entry.type === 'file') return ['file', (entry.mode & 0o100) !== 0, entry.digest]

@@ -169,7 +169,7 @@ const mountsBelow = ({ services }: StackModel, folder: string): readonly string[
   return [...new Set(sources.filter(isBelow))].toSorted()
 }
 
-/** Records the project as release 1. Changes no container. */
+/** Records the project as release 1. Does not change any containers. */
 async function adoptLocked(
   context: Context,
   adoption: StackAdoption,

@@ -6,7 +6,7 @@ import { ignored } from '../../../os/trace.ts'
 import { startProgram } from '../../../transport/start-program.ts'
 import { type Host, commandOn } from '../../copy/remote-tar.ts'
 
-/** The holder of the lock of a stack on a host. */
+/** The holder of a stack's lock on a host. */
 export interface LockOwner {
   /** The user and computer: `ana@laptop`. */
   readonly by: string

@@ -32,8 +32,8 @@ const lockedDocker = (host: StackHost, folder: string): HostDocker => {
 }
 
 /**
- * Runs docker on a host without input, and collects its output. `signal` ends docker on the host; the promise rejects
- * with the signal's reason after docker has exited.
+ * Runs docker on a host without input, and collects its output. When `signal` aborts, docker is stopped on the host,
+ * and the promise rejects with the abort reason after docker has exited.
  */
 async function collect(
   { env }: Pick<Context, 'env'>,
@@ -161,7 +161,7 @@ const missing = ({ name }: Pick<Machine, 'name'>): UserError =>
   })
 
 /**
- * Returns the Docker Compose of hosts, for computers without it. Stacks are resolved on `machine`. Throws kind
+ * Returns Docker Compose on hosts, for computers without Compose. Stacks are resolved on `machine`. Throws kind
  * `unsupported` if the machine's host has no Compose.
  */
 export async function findHostCompose(context: Context, machine: Machine): Promise<StackCompose> {

@@ -17,9 +17,7 @@ import type { MachineCompose } from '../run-release.ts'
 import type { StackModel } from '../stack-model.ts'
 import type { StackCompose } from './stack-compose.ts'
 
-/**
- * Variables that docker and its credential helpers need. Compose files may use them, because they contain no secrets.
- */
+/** Variables that docker and its credential helpers need. They contain no secrets, so Compose files may use them. */
 const programVariables =
   /^(?:PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_[A-Z]+|XDG_[A-Z_]+|DOCKER_CONFIG|GNUPGHOME|GPG_TTY|DBUS_SESSION_BUS_ADDRESS|APPDATA|LOCALAPPDATA|USERPROFILE|SYSTEMROOT|TEMP|TMP)$/i
 
@@ -49,8 +47,8 @@ const maxOutput = 64 * 2 ** 20
 const readAll = (stream: Readable): Promise<string> => readBeginning(stream, { limit: maxOutput })
 
 /**
- * Runs a local program without input, and collects its output. `signal` ends the program and the programs that it has
- * started; the promise rejects with the signal's reason after the program has exited.
+ * Runs a local program without input, and collects its output. When `signal` aborts, the program and its child
+ * processes are stopped, and the promise rejects with the abort reason after the program has exited.
  */
 async function runToEnd(
   program: string,

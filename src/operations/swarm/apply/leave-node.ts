@@ -81,7 +81,7 @@ async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
   )
 }
 
-/** Removes a node that is down from the list of nodes. A manager is demoted first. */
+/** Waits until a node is down, and removes it from the list of nodes. A manager is demoted first. */
 export async function removeGoneNode(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   progress('wait until the node is down')
@@ -94,7 +94,7 @@ export async function removeGoneNode(work: Work, node: string): Promise<void> {
     () => `node ${node} was not down after ${nodeMs / 1000} s`,
   )
   if (found.listed === undefined) return
-  // The managers refuse to demote a node that was promoted but has not joined them, but they remove it without a
+  // The managers refuse to demote a node that was promoted but has not joined them. They remove such a node without a
   // demotion.
   if (found.listed.ManagerStatus !== undefined) await demote(work, node)
   progress('remove the node')
@@ -141,7 +141,7 @@ export async function leave(work: Work, node: string): Promise<void> {
   await removeGoneNode(work, node)
 }
 
-/** Removes the earlier node of a machine. Throws kind `failed` if the machine still is that node. */
+/** Removes the earlier node of a machine. Throws kind `failed` if the machine is still that node. */
 export async function removeOldNode(work: Work, node: string): Promise<void> {
   const { machine, signal } = work
   const { nodeId } = await readSwarmInfo(await engineOf(work), signal)

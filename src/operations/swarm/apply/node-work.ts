@@ -74,7 +74,7 @@ export const managerOf = ({ context, swarm, leaving, signal }: Work): Promise<Ma
     canRetry: (error) => error instanceof UserError && error.kind === 'failed',
   })
 
-/** A node of a swarm; undefined if no manager lists it. */
+/** Finds a node of a swarm; undefined if no manager lists it. */
 export async function findNode(work: Work, node: string): Promise<SwarmNode | undefined> {
   const { nodes } = await managerOf(work)
   return nodes.find(({ ID }) => ID === node)
