@@ -20,7 +20,7 @@ import { ignored } from '../os/trace.ts'
 import type { Environment } from '../os/environment.ts'
 
 /**
- * The parts of the broker that a command which it runs can use: open connections, and the inventories that it has read.
+ * What a command that runs in the broker can use: the broker's open connections, and the inventories that it has read.
  */
 export interface HostedFleet extends InBroker {
   readonly inventories: MemoryCache
@@ -45,10 +45,10 @@ export interface OpenConnections extends Connections {
 
 interface ConnectionsOptions {
   readonly io: Io
-  /** The home directory of fleet. */
+  /** The fleet home directory. */
   readonly home: string
   readonly hosted: HostedFleet | undefined
-  /** The context of the command, which is created after its connections. */
+  /** The command's context, which is created after its connections. */
   readonly context: () => Context
 }
 
@@ -77,7 +77,7 @@ export function openConnections({
 
   const broker = lazy(async () => {
     const { program } = io
-    // Windows pipes cannot be closed in one direction only, so commands connect directly there.
+    // On Windows, a pipe cannot be closed in only one direction, so commands connect directly there.
     if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
       return undefined
     }
@@ -128,7 +128,7 @@ export function openConnections({
     return shared.connect(await describe(machine), { signal, env, prompt }, direct)
   }
 
-  /** The engine socket of this computer. Throws as `checkEngineSocket` does. */
+  /** Resolves to the path of this computer's engine socket. Throws as `checkEngineSocket` does. */
   async function checkedLocalSocket(machine: Machine): Promise<string> {
     const path = socketOf(machine)
     if (isEngineSocket(path, env)) return path
@@ -137,7 +137,10 @@ export function openConnections({
     return path
   }
 
-  /** Calls `forget` when a direct connection is lost. The broker reconnects automatically under the same transport. */
+  /**
+   * Calls `forget` when a direct connection is lost. A connection through the broker reconnects automatically, with the
+   * same transport object.
+   */
   const forgetWhenLost = ({ lost, relay }: Transport, forget: () => void): void => {
     if (hosted === undefined && relay === undefined) lost.catch(forget)
   }

@@ -22,11 +22,14 @@ import { cachePrompts } from '../transport/cache-prompts.ts'
 import type { Io } from '../ui/io.ts'
 import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
-/** The context of one command. Disposing closes its connections. */
+/** The context of one command. Disposing it closes the command's connections. */
 export interface Fleet
   extends Context, Pick<OpenConnections, 'broker' | 'isConnected'>, AsyncDisposable {
   with(change: { readonly signal: AbortSignal }): Fleet
-  /** Commits the command's changes to the inventory if it sets `audit: git`. Resolves to the reason if that fails. */
+  /**
+   * Commits the command's changes to the inventory if the inventory sets `audit: git`. If the commit fails, resolves to
+   * the reason.
+   */
   audit(verb: string): Promise<string | undefined>
   /** The ssh configuration for the machines of this inventory. */
   sshIncludes(): Promise<SshIncludes>
@@ -80,7 +83,7 @@ export function openFleet(
     const { openFileInventory } = await import('../state/inventory/file-inventory.ts')
     const { openInventoryCache } = await import('../state/inventory/cache.ts')
     const store = openFileInventory(await locate(), {
-      // Reading an inventory never runs code of driver packages, not even of trusted ones.
+      // Reading an inventory never runs a driver package's code, even if the package is trusted.
       async loadOptions() {
         const { drivers } = await import('../drivers/index.ts')
         const known = new Map<string, DriverDefinition>(drivers.map((own) => [own.name, own]))
@@ -94,7 +97,7 @@ export function openFleet(
       onWritten: (edit) => edits.push(edit),
       searchedFrom: namedInventory ? undefined : cwd,
     })
-    // Until the inventory has been read, there is nothing to clean up, so signals end the process.
+    // Until the inventory has been read, there is nothing to clean up, so signals simply end the process.
     const read = (): Promise<Inventory> => store.read().finally(() => io.handleSignals?.())
     return { ...store, read }
   })
@@ -110,7 +113,7 @@ export function openFleet(
   }
 
   const findDriver = async (name: string): Promise<DriverDefinition> => {
-    // The broker is long-lived and holds all connections, so it never loads code of driver packages.
+    // The broker is long-lived and holds all connections, so it never loads the code of driver packages.
     if (hosted !== undefined && !isBuiltIn(name)) return hosted.fallBack()
     const { findDriver } = await import('../drivers/index.ts')
     const location = { folder: dirname(await locate()), env, checkTrust }

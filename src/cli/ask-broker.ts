@@ -52,7 +52,7 @@ class Output {
   }
 }
 
-/** Switches the terminal to raw mode, or back. */
+/** Turns the terminal's raw mode on or off. */
 function setRaw(on: boolean, wire: Wire): void {
   const { stdin, stdout } = process
   stdin.setRawMode(on)
@@ -112,8 +112,8 @@ async function requestAndServe(argv: readonly string[], build: string): Promise<
 /**
  * Runs a command line in the broker, forwards its output, and exits with its exit code. Resolves to false, with nothing
  * printed or done, if the broker is not running or declines the command. If `traceId`, the ID of the command in the
- * trace, is set, this process traces its work as `FLEET_DEBUG` requests. If `FLEET_DEBUG` is invalid, resolves to false
- * too: the process that then runs the command reports it.
+ * trace, is set, this process traces its work as `FLEET_DEBUG` specifies. If `FLEET_DEBUG` is invalid, also resolves to
+ * false: the process that then runs the command reports it.
  */
 export async function askBroker(
   argv: readonly string[],

@@ -7,13 +7,13 @@ interface HostedInput {
   readonly stdin: Io['stdin']
   /** Receives the data that the client process has read from its standard input. */
   readonly taken: Writable
-  /** Passes the requests that the command has made so far, and all later ones, to `handle`. */
+  /** Passes all requests to `handle`: those that the command has already made, and all later ones. */
   onStdinRequest(handle: (want: StdinRequest) => void): void
 }
 
 /**
- * Opens the standard input of the client process for a command. The client reads nothing and does not change its
- * terminal until the command needs it.
+ * Opens the client process's standard input for a command. Until the command needs input, the client reads nothing and
+ * does not change its terminal.
  */
 export function openHostedInput(look: HostedCommand['stdin']): HostedInput {
   const requests: StdinRequest[] = []

@@ -15,11 +15,11 @@ import { basename, dirname, join } from 'node:path'
 import vm from 'node:vm'
 
 /**
- * The size, in characters, up to which the compiled code of a file is kept in the shared cache file. Larger files are
- * the SDKs of providers: each has its own cache file, which is read only by commands that load the SDK.
+ * The maximum size, in characters, of a file whose compiled code is kept in the shared cache file. Larger files are the
+ * SDKs of providers: each has its own cache file, which is read only by commands that load the SDK.
  */
 const largestShared = 600_000
-/** The maximum number of cache files. Each build needs a few for each release of Node.js. */
+/** The maximum number of cache files. Each build needs a few for each Node.js release. */
 const maxKept = 40
 
 /** A file of the bundle that was loaded. */
@@ -34,7 +34,7 @@ interface Loaded {
 export interface Code {
   /** Loads a file of the bundle, and returns its exports. */
   load(file: string): unknown
-  /** Writes newly compiled code to the cache. Also done at the end of the process. */
+  /** Writes newly compiled code to the cache. This is also done when the process exits. */
   keep(): void
 }
 
@@ -50,8 +50,8 @@ const digest = (bytes: Buffer): string =>
   process.getBuiltinModule('node:crypto').createHash('sha256').update(bytes).digest('base64url')
 
 /**
- * Reads the compiled code in a cache file, by file of the bundle. Empty if the cache file is missing or damaged, or if
- * other users can access it.
+ * Reads the compiled code in a cache file, keyed by bundle file. The result is empty if the cache file is missing or
+ * damaged, or if other users can access it.
  */
 function readCompiled(file: string): Map<string, Buffer> {
   const compiled = new Map<string, Buffer>()
@@ -78,7 +78,8 @@ function readCompiled(file: string): Map<string, Buffer> {
 }
 
 /**
- * Replaces a cache file, and deletes the oldest ones. Errors are ignored: without the file, the code is compiled again.
+ * Replaces a cache file, and deletes the oldest cache files if there are too many. Errors are ignored: without the
+ * file, the code is compiled again.
  */
 function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): void {
   const folder = dirname(file)
@@ -104,10 +105,10 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
 
 /**
  * Loads the bundle's files from `folder` faster than Node.js does: without searching for them, and with the compiled
- * code in `cache`, a file of this build that only this user can write, since its code runs as this user. When the
- * process exits, newly compiled code is added; that of large files is written to separate cache files. Without `cache`,
- * nothing is kept. V8 compiles a function when it is first called, so the cache file of a command contains only the
- * functions that this command calls. Node.js has a similar cache only since 22.1.
+ * code in `cache`, a file that belongs to this build and that only this user can write, because its code runs as this
+ * user. When the process exits, newly compiled code is added; the code of large files is written to separate cache
+ * files. Without `cache`, nothing is kept. V8 compiles a function when it is first called, so a command's cache file
+ * contains only the functions that the command calls. Node.js has had a similar cache only since version 22.1.
  */
 export function openCode(folder: string, cache: string | undefined): Code {
   const stores = new Map<string, Map<string, Buffer>>()

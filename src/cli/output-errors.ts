@@ -9,8 +9,8 @@ const reasonIn = ({ message }: Error): string => /^\w+: (.*), \w+$/.exec(message
 const fs = () => process.getBuiltinModule('node:fs')
 
 /**
- * Exits because of an error of an output: with code 0 if its reader is gone, as in `fleet ps | head`; otherwise with an
- * error, because output was lost.
+ * Exits because an output failed: with code 0 if its reader is gone, as in `fleet ps | head`; otherwise with an error,
+ * because output was lost.
  */
 function exitOnError(name: 'stdout' | 'stderr', error: NodeJS.ErrnoException): never {
   const isUnread = error.code === 'EPIPE'
@@ -43,14 +43,14 @@ function writeCompletely(stream: FileStream): void {
   }
 }
 
-/** Exits when writing to an output of this process fails. Opens the output. */
+/** Opens an output of this process. If writing to it fails, the process exits. */
 export function exitOnWriteErrors(name: 'stdout' | 'stderr'): NodeJS.WriteStream {
   const stream = process[name]
   if (isFile(stream)) writeCompletely(stream)
   return stream.on('error', (error) => exitOnError(name, error))
 }
 
-/** Calls `done` once everything was written to an output. Exits if that failed. */
+/** Calls `done` once everything has been written to an output. Exits if writing fails. */
 export function flushOutput(name: 'stdout' | 'stderr', done: () => void): void {
   const stream = process[name]
   if (stream.errored !== null) exitOnError(name, stream.errored)

@@ -6,8 +6,8 @@ import { writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 
 /**
- * Creates an abort signal. After `handleSignals`, SIGINT, SIGTERM and SIGHUP abort it, with the name of the signal as
- * the cause; a second signal ends the process.
+ * Creates an abort signal. Once `handleSignals` has been called, SIGINT, SIGTERM or SIGHUP aborts it, with that
+ * signal's name as the cause; a second such signal ends the process.
  */
 function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'handleSignals'>> {
   const controller = new AbortController()
@@ -28,8 +28,8 @@ function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'handleSignals'>>
 }
 
 /**
- * Makes the process fail with the exit code of a bug if the event loop becomes empty before the returned function is
- * called. Node.js would exit with 0.
+ * Makes the process fail with the exit code for a bug if the event loop becomes empty before the returned function is
+ * called. By default, Node.js would exit with 0.
  */
 export function failWhenIdle(io: ProcessIo): () => void {
   const fail = (): void => {

@@ -45,19 +45,19 @@ import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { styleHelp } from '../ui/help-text.ts'
 import { type Io, type ProcessIo, openIo } from '../ui/io.ts'
 
-/** The exit code of a command, and the way to report its failure. */
+/** The exit code of a command, and how to report its failure. */
 interface RunResult {
   code: number
   json: boolean
   failureCode: number | undefined
 }
 
-/** The values of options that were not given, by kind. */
+/** The values of omitted options, keyed by kind. */
 const absent = { flag: false, text: undefined, texts: [] } as const
 
 const collect = (text: string, before: readonly string[] = []): string[] => [...before, text]
 
-/** Runs `read`, which parses the value of an option, and adds the name of the option to its user errors. */
+/** Runs `read`, which parses an option's value, and adds the option's name to any user errors. */
 function naming<Value>({ long }: ProgramOption, read: () => Value): Value {
   try {
     return read()
@@ -79,7 +79,7 @@ function programOption(option: Option<unknown>): ProgramOption {
 /** One run of a command line. */
 interface Run extends TypedWords {
   readonly io: Io
-  /** Version of fleet. */
+  /** The version of fleet. */
   readonly version: string
   readonly ran: RunResult
   readonly hosted: FleetOptions['hosted']
@@ -139,7 +139,9 @@ async function addCommand(
   })
 }
 
-/** Resolves to the outputs of a command for `--format`. Throws kind `usage` if another output option is set too. */
+/**
+ * Resolves to a command's input and outputs for `--format`. Throws kind `usage` if another output option is set too.
+ */
 async function templateIo(io: Io, template: string, common: CommonValues): Promise<Io> {
   const other = (['json', 'quiet', 'fold'] as const).find((name) => common[name] === true)
   if (other !== undefined) {
@@ -149,7 +151,7 @@ async function templateIo(io: Io, template: string, common: CommonValues): Promi
   return withTemplate(io, template)
 }
 
-/** Runs a command with the arguments after its name; `before` are the common options before it. */
+/** Runs a command with the arguments after its name. `before` holds the common options that precede the name. */
 async function runCommand(
   command: Command,
   before: CommonValues,
@@ -213,7 +215,7 @@ async function audited<Value>(
 /** Name and summary of the help command. */
 const helpCommand = ['help [command]', 'Show help for a command'] as const
 
-/** Creates the commander program: with only the command `verb`, or with all commands if there is no such command. */
+/** Creates the commander program: with only the command `verb`, or with all commands if no command has that name. */
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
   const isTyped = isKnown(verb)
   const { stdout } = run.io
@@ -225,7 +227,7 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
     .exitOverride()
     .configureOutput({
       writeOut: write,
-      writeErr: write, // help if the command is missing
+      writeErr: write, // help, if no command was given
       outputError: () => {}, // runCli reports all errors
       getOutHelpWidth: () => stdout.columns ?? 100,
       getErrHelpWidth: () => stdout.columns ?? 100,
@@ -261,7 +263,8 @@ function topicOf(argv: readonly string[]): string | undefined {
 }
 
 /**
- * Checks the command in `fleet help COMMAND` and `fleet COMMAND --help`. Throws as commander does for unknown commands.
+ * Checks the command name in `fleet help COMMAND` and `fleet COMMAND --help`. Throws as commander does if it is
+ * unknown.
  */
 function checkHelp(words: readonly string[]): void {
   const verb = verbOf(words)
@@ -276,7 +279,10 @@ function checkHelp(words: readonly string[]): void {
   )
 }
 
-/** Parses a command line and runs it. Usually defines only the one command, because defining all takes much longer. */
+/**
+ * Parses a command line and runs it. Usually defines only the command it names: defining all commands takes much
+ * longer.
+ */
 async function parse(run: Run): Promise<void> {
   const words = [...run.argv]
   if (asksForVersion(words)) return run.io.stdout.write(`${run.version}\n`)
@@ -291,7 +297,7 @@ async function parse(run: Run): Promise<void> {
   })
 }
 
-/** Returns a hint that names the command that shows help for a command line. */
+/** Returns a hint that says how to get help for a command line. */
 function helpFor(argv: readonly string[]): string {
   const verb = verbOf(argv)
   if (verb === undefined || !isKnown(verb)) return 'to list the commands: fleet --help'
@@ -325,11 +331,13 @@ function usageError({ message }: CommanderError, argv: readonly string[]): UserE
   return new UserError('usage', what, { hint: hintFor(what, suggestion, argv) })
 }
 
-/** Returns the error to report. If the command was interrupted, the reason for that replaces an unexpected error. */
+/**
+ * Returns the error to report. If the command was interrupted, the abort signal's reason replaces an unexpected error.
+ */
 const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
   signal.aborted && !(thrown instanceof UserError) ? signal.reason : thrown
 
-/** Reduces a command line to its verbs and the names of its options, for the trace: values may be secrets. */
+/** Reduces a command line to its verbs and option names, for the trace: values may be secrets. */
 function outline(argv: readonly string[]): string {
   const words = argv.map((word) => {
     if (/^-[^-]./.test(word)) return `${word.slice(0, 2)}…` // the value may follow without a space

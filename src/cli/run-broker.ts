@@ -9,7 +9,7 @@ import { brokerFolder, brokerSocket } from '../broker/runtime-dir.ts'
 import { startBrokerServer } from '../broker/server/server.ts'
 import type { Program } from '../ui/io.ts'
 
-/** Runs this process as the broker of its user. Resolves when the broker stops. */
+/** Runs this process as its user's broker. Resolves when the broker stops. */
 export async function runBroker(program: Program): Promise<void> {
   const { env } = process
   void import('../transport/ssh/connect.ts') // loads while the first command is read
@@ -20,7 +20,7 @@ export async function runBroker(program: Program): Promise<void> {
     connect: connectHost,
     engines: openEngineConnections(),
     async runCommand(command, connections) {
-      // Loaded for the second command: the first one starts the broker, but runs in its own process.
+      // Loaded for the second command: the first one started the broker, but runs in its own process.
       hosted ??= import('./run-in-broker.ts')
       return (await hosted).runHosted(command, { program, connections })
     },
@@ -31,7 +31,7 @@ export async function runBroker(program: Program): Promise<void> {
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void broker.stop())
-  process.on('SIGHUP', () => {}) // the terminal of the command that started the broker was closed
+  process.on('SIGHUP', () => {}) // sent when the terminal of the command that started the broker is closed
   // A bug must not interrupt running commands; new commands use another broker.
   process.on('uncaughtException', (error) => {
     process.stderr.write(`${new Date().toISOString()} ${error.stack ?? error.message}\n`)

@@ -24,9 +24,12 @@ import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 import { trace } from '../os/trace.ts'
 
-/** How long output is held back, in milliseconds. Until then, the client process can still run the command. */
+/**
+ * The maximum time for which output is held back, in milliseconds. Until then, the client process can still run the
+ * command.
+ */
 const holdBackMs = 150
-/** How much output is held back, in bytes. */
+/** The maximum amount of output that is held back, in bytes. */
 const maxHeldBackBytes = 1 << 18
 
 /** The inventories that earlier commands have read. */
@@ -35,7 +38,7 @@ const inventories = createMemoryCache()
 /** Thrown when the client process must run the command itself. Never shown to the user. */
 class FallBack extends Error {}
 
-/** Returns what the client process prints, and its exit code, if the broker stops during the command. */
+/** Returns what the client process prints, and its exit code, if the broker stops while the command is running. */
 function disconnectInfo(
   io: ProcessIo,
   argv: readonly string[],
@@ -52,9 +55,9 @@ function disconnectInfo(
 }
 
 /**
- * Runs a command line in the broker, which has connections open and all code loaded. Resolves when the broker will
- * finish the command. Rejects, with nothing printed or done, if the client process must run it: a host is not
- * connected, the command needs the local computer, or it failed quickly and might succeed there.
+ * Runs a command line in the broker, which has open connections and has loaded all code. Resolves when it is certain
+ * that the broker will finish the command. Rejects, with nothing printed or done, if the client process must run it: a
+ * host is not connected, the command needs the local computer, or it failed quickly and might succeed there.
  */
 export async function runHosted(
   { argv, cwd, env, stdin: stdinInfo, stdout: stdoutInfo, stderr: stderrInfo }: HostedCommand,

@@ -10,7 +10,7 @@ import type { Program } from '../ui/io.ts'
 /** Identifies this build; set by the build. */
 declare const fleetBuild: string
 
-/** The names of the commands with `runsInBroker`, so that this process can ask the broker without loading a command. */
+/** The names of the commands with `runsInBroker`, so this process can ask the broker without loading a command. */
 export const hosted: ReadonlySet<string | undefined> = new Set(
   'ps images logs df history where exec ssh __complete'.split(' '),
 )
@@ -28,8 +28,8 @@ const mayBeHosted = (command: string | undefined): boolean =>
 const keepMs = 10_000
 
 /**
- * Whether the working directory still exists: without it, no path can be resolved. If not, writes an error and sets the
- * exit code.
+ * Whether the working directory still exists. Without it, no path can be resolved, so if it does not, this writes an
+ * error and sets the exit code.
  */
 function hasWorkingDirectory(argv: readonly string[]): boolean {
   try {
@@ -64,7 +64,7 @@ export async function start(
   const { openCode } = await import('./code-cache.ts')
   const code = openCode(dirname(main.file), cache)
   if (command === '__broker') {
-    // V8 discards compiled code that is not called for a while, so it is saved regularly.
+    // V8 discards compiled code that has not been called for a while, so it is saved regularly.
     setInterval(() => code.keep(), keepMs).unref()
     const { runBroker } = code.load('chunks/broker.js') as typeof Broker
     await runBroker(program)
