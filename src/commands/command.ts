@@ -1,7 +1,7 @@
 import type { Fleet } from '../app/fleet.ts'
 import type { Io } from '../ui/io.ts'
 
-/** Kinds of words that shell completion knows. */
+/** The kinds of words that shell completion can complete. */
 export type Completes =
   | 'machine'
   | 'selector'
@@ -28,27 +28,29 @@ export type Completes =
   | 'file'
   | 'nothing'
 
-/** A positional argument. `T` is what the command receives. */
+/** A positional argument. `T` is the type of the value that the command receives. */
 export interface Argument<T> {
   /** As shown in usage: `<name>`, `[name]`, `<names...>`. */
   readonly usage: string
   readonly description: string
   readonly completes: Completes
   /**
-   * Set if the argument names machines, which options such as `--on` can select instead; using both is an error.
-   * `required`: one of the two is required. `optional`: without either, the active machine is used. Only the first
-   * argument can have this property.
+   * Set if the argument names machines, which can instead be selected with options such as `--on`; using both is an
+   * error. `required`: one of the two must be given. `optional`: if neither is given, the active machine is used. Only
+   * the first argument can have this property.
    */
   readonly machines?: 'required' | 'optional'
   readonly value?: T
 }
 
-/** An option. `T` is what the command receives. */
+/** An option. `T` is the type of the value that the command receives. */
 export interface Option<T> {
   /** As shown in help: `-a, --all-containers`, `--tail <lines>`. */
   readonly flags: string
   readonly description: string
-  /** The heading in help under which the option is listed, unless it is listed with all other options. */
+  /**
+   * The heading in help under which the option is listed; if absent, the option is listed under the general heading.
+   */
   readonly heading?: string
   readonly completes: Completes
   /** `flag` has no value, `text` has one value, `texts` can be repeated. */
@@ -72,14 +74,14 @@ export const optional = (
   completes: Completes = 'nothing',
 ): Argument<string | undefined> => ({ usage: `[${name}]`, description, completes })
 
-/** Any number of arguments, at least one. */
+/** One or more arguments. */
 export const several = (
   name: string,
   description: string,
   completes: Completes = 'nothing',
 ): Argument<string[]> => ({ usage: `<${name}...>`, description, completes })
 
-/** Any number of arguments. */
+/** Zero or more arguments. */
 export const any = (
   name: string,
   description: string,
@@ -113,7 +115,7 @@ export const text = (
   completes: Completes = 'nothing',
 ): Option<string | undefined> => ({ flags, description, completes, kind: 'text' })
 
-/** An option with a value that is parsed. */
+/** An option whose value is parsed. */
 export const parsed = <T>(
   flags: string,
   description: string,
@@ -144,13 +146,13 @@ export interface Targets {
   readonly names: readonly string[]
   readonly machine: string | undefined
   readonly on: readonly string[]
-  /** Number of machines to work on at the same time, if given. */
+  /** The number of machines to work on at the same time, if given. */
   readonly parallel: number | undefined
   /** Whether to use only the machines on which the previous command failed. */
   readonly retryFailed: boolean
-  /** Time limit for each machine, in milliseconds. */
+  /** The time limit for each machine, in milliseconds. */
   readonly timeoutMs: number | undefined
-  /** The number of failures after which work starts on no further machines. */
+  /** The number of failures after which no work is started on any further machine. */
   readonly maxFail: number | undefined
 }
 
@@ -160,7 +162,7 @@ export interface Format {
   readonly quiet: boolean
   /** Whether to print identical output of several machines only once. */
   readonly fold: boolean
-  /** The template of `--format`, with which the JSON of the command is formatted. */
+  /** The value of `--format`: a template for formatting the command's JSON. */
   readonly template: string | undefined
 }
 
@@ -174,7 +176,7 @@ export interface Invocation<A extends Arguments = Arguments, O extends Options =
   readonly format: Format
 }
 
-/** A command of the command line, as data. */
+/** The definition of a command. */
 export interface Command<A extends Arguments = Arguments, O extends Options = Options> {
   readonly name: string
   readonly aliases?: readonly string[]
@@ -184,50 +186,55 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly arguments?: A
   readonly options?: O
   /**
-   * The words before the user's arguments in the docker command line, for commands that pass their arguments to docker.
+   * The words that precede the user's arguments in the docker command line, for commands that pass their arguments to
+   * docker.
    */
   readonly dockerWords?: readonly string[]
-  /** Options that depend on the command line, such as those of a driver. Keys are those of `Invocation.options`. */
+  /**
+   * Options that depend on the command line, such as those of a driver. The keys are the keys in `Invocation.options`.
+   */
   readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
   /**
-   * `one`: takes `--machine`. `many`: takes `--on` and `--all` too. `swarm`: takes `--machine` with the name of a
-   * swarm.
+   * `one`: accepts `--machine`. `many`: also accepts `--on` and `--all`. `swarm`: accepts `--machine` with the name of
+   * a swarm.
    */
   readonly targets?: 'one' | 'many' | 'swarm'
-  /** Whether the command has `--parallel` although it has no `--on`. */
+  /** Whether the command has `--parallel` even though it does not have `--on`. */
   readonly worksOnSeveral?: boolean
-  /** Whether the command works on all machines at the same time, or queries none, so that it has no `--parallel`. */
+  /** Whether the command has no `--parallel`, because it works on all machines at the same time or queries none. */
   readonly allAtOnce?: boolean
   /**
-   * Whether the command collects answers of many machines. It then has `--timeout`, `--max-fail`, `--retry-failed` and
-   * `--fold`.
+   * Whether the command collects answers from many machines. If so, it has `--timeout`, `--max-fail`, `--retry-failed`
+   * and `--fold`.
    */
   readonly gathers?: boolean
   /** `json`: the command has `--json`. `names`: it also has `--quiet`. */
   readonly answers?: 'json' | 'names'
   /**
-   * Whether the arguments after the name are passed to another program unchanged, as the first argument of the command.
+   * Whether the words after the command's name are passed to another program unchanged. The command receives them as
+   * its first argument.
    */
   readonly passesThrough?: boolean
   /**
-   * Whether words after the first operand, or after `--`, belong to the last argument and are never options of fleet.
+   * Whether the words after the first operand, or after `--`, belong to the last argument and are never parsed as
+   * options of fleet.
    */
   readonly takesRest?: boolean
-  /** The exit code of failures of fleet itself, if the command exits with the code of another program. */
+  /** The exit code for failures of fleet itself, if the command otherwise exits with another program's exit code. */
   readonly failureCode?: number
   readonly examples?: readonly string[]
   /** Whether the command is omitted from help. */
   readonly hidden?: boolean
   /**
-   * Whether the broker can run the command instead of the client process. Absent: never. `cli/start.ts` lists these
-   * commands.
+   * Returns whether the broker can run the command instead of the client process. If absent, it never can. Commands
+   * that have this property are listed in `cli/start.ts`.
    */
   readonly runsInBroker?: (typed: Pick<Invocation<A, O>, 'args' | 'options' | 'targets'>) => boolean
   /** Resolves to the exit code; undefined means 0. */
   readonly run: (invocation: Invocation<A, O>) => Promise<number | void>
 }
 
-/** Commands under a common name, such as `container`. */
+/** Commands grouped under a common name, such as `container`. */
 export interface CommandGroup {
   readonly name: string
   readonly summary: string
@@ -236,7 +243,7 @@ export interface CommandGroup {
   readonly default?: string
 }
 
-/** Commands as `fleet --help` lists them. */
+/** A section of commands in `fleet --help`. */
 export interface CommandSection {
   readonly title: string
   readonly entries: readonly (Command | CommandGroup)[]
@@ -244,7 +251,7 @@ export interface CommandSection {
 
 export const isGroup = (entry: Command | CommandGroup): entry is CommandGroup => 'commands' in entry
 
-/** Declares a command, keeping the types of its arguments and options. */
+/** Declares a command; the types of its arguments and options are checked against its `run` function. */
 export const defineCommand = <const A extends Arguments, const O extends Options>(
   command: Command<A, O>,
 ): Command => command as unknown as Command

@@ -2,7 +2,7 @@
 interface Habit {
   /** The beginning of the command line. */
   readonly typed: string
-  /** Spellings of an option that fleet does not have; absent if the command is unknown. */
+  /** Spellings of an option that fleet does not have. If absent, the command itself is unknown to fleet. */
   readonly options?: readonly string[]
   readonly next: string
 }
@@ -31,14 +31,14 @@ const habits: readonly Habit[] = [
     options: ['-f', '--force'],
     next: 'to remove a machine without a prompt: fleet rm --yes NAME; to remove a container: fleet container rm -f NAME',
   },
-  // vagrant, and the other exports of fleet
+  // vagrant, and fleet's other export commands
   { typed: 'halt', next: 'to turn a machine off: fleet stop NAME' },
   {
     typed: 'export ssh-config',
     next: 'to print an SSH configuration for machines: fleet ssh-config',
   },
   { typed: 'export ssh', next: 'to print an SSH configuration for machines: fleet ssh-config' },
-  // options that have another name in fleet
+  // options that have a different name in fleet
   {
     typed: 'rm',
     options: ['--forget', '--keep-host'],
@@ -115,24 +115,24 @@ const habits: readonly Habit[] = [
   { typed: '', options: ['-o', '--output'], next: 'to print JSON: --json' },
 ]
 
-/** Drivers of docker-machine that fleet has too, with their names in fleet. */
+/** Docker Machine drivers that fleet also has, and their names in fleet. */
 const sharedDrivers: ReadonlyMap<string, string> = new Map([
   ['amazonec2', 'aws'],
   ['azure', 'azure'],
   ['virtualbox', 'virtualbox'],
 ])
 
-/** Drivers of docker-machine for existing hosts. */
+/** Docker Machine drivers for existing hosts. */
 const existingHostDrivers = new Set(['generic', 'none'])
 
-/** Drivers of docker-machine without an equivalent in fleet. */
+/** Docker Machine drivers that have no equivalent in fleet. */
 const missingDrivers = new Set(
   'digitalocean exoscale google hyperv linode openstack parallels rackspace softlayer vmwarefusion vmwarevcloudair vmwarevsphere scaleway hetzner vultr'.split(
     ' ',
   ),
 )
 
-/** The next step for a driver name of docker-machine. */
+/** Returns the next step for the name of a Docker Machine driver. */
 export function driverHabit(name: string): string | undefined {
   const own = sharedDrivers.get(name)
   if (own !== undefined) return `use --driver ${own}`
@@ -145,7 +145,8 @@ export function driverHabit(name: string): string | undefined {
 }
 
 /**
- * The next step for an option of a docker-machine driver, which begins with the driver's name: `--amazonec2-region`.
+ * Returns the next step for an option of a Docker Machine driver. Such an option begins with the driver's name:
+ * `--amazonec2-region`.
  */
 function driverOptionHabit(option: string): string | undefined {
   const [, name = ''] = /^--([a-z0-9]+)-/.exec(option) ?? []
@@ -156,8 +157,8 @@ function driverOptionHabit(option: string): string | undefined {
 }
 
 /**
- * Returns the next step for an invalid command line. `words` are its words without common options; `option` is the
- * unknown option, if there is one.
+ * Returns the next step for an invalid command line. `words` are the words of the command line without common options;
+ * `option` is the unknown option, if there is one.
  */
 export function habitOf(words: readonly string[], option: string | undefined): string | undefined {
   const line = `${words.join(' ')} `

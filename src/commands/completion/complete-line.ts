@@ -22,14 +22,14 @@ const namesOf = (option: Option<unknown>): string[] =>
 
 const takesValue = (option: Option<unknown>): boolean => option.kind !== 'flag'
 
-/** The option called `name`, if it takes a value. */
+/** Returns the option called `name`, if it takes a value. */
 const optionWithValue = (
   options: readonly Option<unknown>[],
   name: string,
 ): Option<unknown> | undefined =>
   options.find((option) => takesValue(option) && namesOf(option).includes(name))
 
-/** Completes the value of an option in the same word: `--driver=s`. */
+/** Completes an option's value that is part of the same word: `--driver=s`. */
 async function candidatesOfOption(
   typed: Typed,
   options: readonly Option<unknown>[],
@@ -52,7 +52,7 @@ async function candidatesOfOption(
 
 const findOption = flag(findFlag, 'search all machines, or the selected ones, for the container')
 
-/** The options of fleet for the last of `words`. Those of docker are added by {@link dockerOptions}. */
+/** Resolves to fleet's own options for the last of `words`. {@link dockerOptions} adds docker's options. */
 async function optionsAt(
   typed: Typed,
   command: Command,
@@ -69,7 +69,7 @@ async function optionsAt(
 
 const choosesMachines = (word: string): boolean => /^(?:-m|--machine|--on|--all)(?:=|$)/.test(word)
 
-/** Returns the arguments of a command, without those that name machines if options select the machines. */
+/** Returns a command's arguments. If options select the machines, arguments that name machines are left out. */
 function argumentsLeft(command: Command, line: readonly string[]): Argument<unknown>[] {
   const all = Object.values(command.arguments ?? {})
   return line.slice(0, -1).some(choosesMachines)
@@ -77,7 +77,7 @@ function argumentsLeft(command: Command, line: readonly string[]): Argument<unkn
     : all
 }
 
-/** The words for docker, without the options before them that select or search machines. */
+/** Returns the words for docker, without any preceding options that select machines or search them. */
 function withoutTargets(words: readonly string[]): readonly string[] {
   const [first = ''] = words
   if (words.length > 1 && first === findFlag) return withoutTargets(words.slice(1))
@@ -85,18 +85,18 @@ function withoutTargets(words: readonly string[]): readonly string[] {
   return withoutTargets(words.slice(first.includes('=') || first === '--all' ? 1 : 2))
 }
 
-/** The options of docker, if the last of `words` may be one. */
+/** Resolves to docker's options, if the last of `words` may be one of them. */
 async function dockerOptions(
   { fleet }: Typed,
   { dockerWords }: Command,
   words: readonly string[],
 ): Promise<Candidate[]> {
   if (dockerWords === undefined) return []
-  fleet.hosted?.fallBack() // it runs a local program
+  fleet.hosted?.fallBack() // runs a local program
   return completeDockerOption([...dockerWords, ...withoutTargets(words)], fleet.env)
 }
 
-/** Completes the last of `words`, the words after the name of the command. */
+/** Completes the last of `words`, which are the words after the command's name. */
 async function candidatesOfCommand(
   typed: Typed,
   command: Command,
@@ -120,16 +120,16 @@ async function candidatesOfCommand(
   const argument = argumentAt(argumentsLeft(command, typed.line), position)
   if (argument === undefined) return []
   if (argument.completes === 'place' && current.includes(':')) {
-    typed.fleet.hosted?.fallBack() // it uses the client of the broker
+    typed.fleet.hosted?.fallBack() // uses the broker's client
     return pathsOnMachine(typed.fleet, current)
   }
   return knownWords(typed, argument.completes)
 }
 
-/** How long to wait for the paths of a machine, in milliseconds. */
+/** How long to wait for paths from a machine, in milliseconds. */
 const pathsTimeoutMs = 300
 
-/** Completes `MACHINE:PATH`, if the broker is connected to the machine. */
+/** Completes the path in `MACHINE:PATH`, if the broker is connected to the machine. */
 async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> {
   const [, name = '', path = ''] = /^([^:/\\]+):(.*)$/s.exec(word) ?? []
   const inventory = await (await fleet.inventory()).read()
@@ -157,7 +157,7 @@ function countOperands(options: readonly Option<unknown>[], words: readonly stri
   ).length
 }
 
-/** Returns the argument that an operand is for; the last argument may be repeated. */
+/** Returns the argument that receives the operand at a position; the last argument may be repeated. */
 function argumentAt(
   definitions: readonly Argument<unknown>[],
   position: number,
@@ -177,7 +177,7 @@ const helpCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[]
   ...(level === entries ? Object.keys(topics) : []).map((word) => ({ word, description: 'topic' })),
 ]
 
-/** Completes the last of `words` among the commands of `level` and their arguments. */
+/** Completes the last of `words`, which name a command of `level`, followed by the command's arguments. */
 async function candidatesAmong(
   typed: Typed,
   level: readonly (Command | CommandGroup)[],
@@ -206,10 +206,13 @@ async function candidatesAmong(
   return [...named, ...(await candidatesOfCommand(typed, meant, rest))]
 }
 
-/** Characters that would start another line of the output, or control the terminal. */
+/** Characters that would start a new line of output or control the terminal. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
-/** Completes the last of `words`, the words after `fleet`. Never throws; errors result in no candidates. */
+/**
+ * Completes the last of `words`, which are the words after `fleet`. Never throws: if an error occurs, there are no
+ * candidates.
+ */
 export async function completeWords(fleet: Fleet, words: readonly string[]): Promise<Candidate[]> {
   const current = words.at(-1) ?? ''
   const found = await candidatesAmong({ fleet, line: words }, entries, words).catch(

@@ -14,7 +14,7 @@ export const complete = defineCommand({
     const { completeWords } = await import('./complete-line.ts')
     const inventory = inventoryIn(args.words.slice(0, -1))
     const { openFleet } = await import('../../app/fleet.ts')
-    // Late answers of engines are used at the next Tab, so connections outlive this command in the broker.
+    // Answers that arrive late are used at the next Tab, so in the broker, connections outlive this command.
     const { signal } = new AbortController()
     const own = openFleet({ ...io, signal }, inventory ?? fleet.inventoryFile, {
       hosted: fleet.hosted as HostedFleet | undefined,

@@ -16,11 +16,12 @@ type Kind =
   | 'service'
 
 /**
- * The lists of an engine that completion reads. `running` contains only running containers, `containers` all of them.
+ * The lists that completion reads from an engine. `running` contains only running containers, and `containers` contains
+ * all of them.
  */
 type List = 'containers' | 'running' | 'images' | 'volumes' | 'networks' | 'services'
 
-/** A container as completion remembers it. */
+/** A container, as remembered for completion. */
 interface SeenContainer extends Candidate {
   readonly isRunning: boolean
   /** Its Compose service, if any. */
@@ -36,14 +37,16 @@ interface SeenList {
   readonly at: number
 }
 
-/** How long a Tab waits for engines, in milliseconds. Later answers are used at the next Tab. */
+/** How long a Tab waits for engines, in milliseconds. Answers that arrive later are used at the next Tab. */
 const waitMs = 20
 /** How long a list is considered fresh, in milliseconds: until then, it is not read again. */
 const freshMs = 2_000
 /** How many engines are queried at the same time. Limited so that the broker stays responsive. */
 const atOnce = 8
 
-/** The lists that commands and completions in this broker have read, by machine and list. */
+/**
+ * The lists that commands and completions in this broker have read. The key consists of inventory, machine and list.
+ */
 const seen = new Map<string, SeenList>()
 
 async function keyOf(fleet: Fleet, machine: string, list: List): Promise<string> {
@@ -62,7 +65,10 @@ const candidateOf = (container: ContainerSummary, name: string): SeenContainer =
   ],
 })
 
-/** Remembers a whole list of containers for completion, if this process is the broker. */
+/**
+ * Remembers a complete list of containers for completion, if this process is the broker. `all`: whether the list
+ * includes stopped containers.
+ */
 export async function rememberContainers(
   fleet: Fleet,
   machine: string,
@@ -81,7 +87,7 @@ export async function rememberContainers(
 const named = (names: readonly string[]): Candidate[] =>
   names.filter((name) => !name.includes('<none>')).map((word) => ({ word, description: '' }))
 
-/** Remembers the names of all images of a machine for completion, if this process is the broker. */
+/** Remembers the names of all of a machine's images for completion, if this process is the broker. */
 export async function rememberImages(
   fleet: Fleet,
   machine: string,
@@ -122,15 +128,15 @@ async function refresh(fleet: Fleet, machine: Machine, list: List): Promise<void
   seen.set(await keyOf(fleet, machine.name, list), { names, at: performance.now() })
 }
 
-/** The unfinished queries of each completion. */
+/** Each completion's unfinished queries. */
 const refreshing = new WeakMap<Fleet, Promise<unknown>>()
 
-/** Resolves when all queries of a completion have finished: until then, its connections must stay open. */
+/** Resolves when all of a completion's queries have finished. Until then, its connections must stay open. */
 export const completionEnded = async (fleet: Fleet): Promise<void> => {
   await refreshing.get(fleet)
 }
 
-/** Reads a list from all engines that are connected and whose list is not fresh. */
+/** Reads a list from every engine that is connected and whose remembered list is not fresh. */
 async function refreshAll(fleet: Fleet, machines: readonly Machine[], list: List): Promise<void> {
   const isDue = async (machine: Machine): Promise<boolean> => {
     const known = seen.get(await keyOf(fleet, machine.name, list))
@@ -149,7 +155,7 @@ async function refreshAll(fleet: Fleet, machines: readonly Machine[], list: List
   await Promise.all(Array.from({ length: Math.min(atOnce, machines.length) }, takeTurns))
 }
 
-/** Whether a command applies to all machines unless options select some. */
+/** Whether a command searches all machines unless options select some of them. */
 const searchesAll = (line: readonly string[]): boolean =>
   line.includes('--find') || line.find((word) => !word.startsWith('-')) === 'where'
 
@@ -160,7 +166,7 @@ function valueIn(line: readonly string[], ...names: readonly string[]): string |
   return at === -1 ? joined?.slice(joined.indexOf('=') + 1) : line[at + 1]
 }
 
-/** Resolves to the managers of the swarm that an unfinished command line names, else of the only swarm. */
+/** Resolves to the managers of the swarm that an unfinished command line names, or else of the only swarm. */
 async function managersIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
   const { chooseSwarm } = await import('../../operations/services/open-swarm.ts')
   const { rolesOf } = await import('../../machine/swarms.ts')
@@ -171,7 +177,7 @@ async function managersIn(fleet: Fleet, line: readonly string[]): Promise<readon
   return [...machines.values()].filter(({ name }) => roles?.get(name) === 'manager')
 }
 
-/** Resolves to the machines that an unfinished command line names, else to the active machine. */
+/** Resolves to the machines that an unfinished command line selects, or else to the active machine. */
 async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
   const { chooseHosts } = await import('../../operations/inventory/choose-machines.ts')
   const machine = valueIn(line, '-m', '--machine')
@@ -181,7 +187,7 @@ async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readon
   return chooseHosts(fleet, { machine, on: on === undefined ? [] : [on] })
 }
 
-/** The lists that contain names of a kind, in order of preference. */
+/** The lists that contain names of each kind, in order of preference. */
 const listsOf: Readonly<Record<Kind, readonly [List, ...List[]]>> = {
   container: ['containers', 'running'],
   'running-container': ['running'],
@@ -192,7 +198,10 @@ const listsOf: Readonly<Record<Kind, readonly [List, ...List[]]>> = {
   service: ['services'],
 }
 
-/** Resolves to the names of a kind that the broker has read from the machines. Only connected hosts are queried. */
+/**
+ * Resolves to the names of a kind that the broker has read from the machines. Queries only hosts that are already
+ * connected.
+ */
 async function seenOn(
   fleet: Fleet,
   machines: readonly Machine[],
@@ -214,7 +223,7 @@ async function seenOn(
 }
 
 /**
- * Resolves to the names on the engines of the chosen machines that the broker has read: completion never logs in, and
+ * Resolves to names on the chosen machines' engines, as far as the broker has read them: completion never logs in, and
  * does not wait for slow engines.
  */
 export async function namesOnEngines(
@@ -239,8 +248,8 @@ const servicesOf = (containers: readonly Candidate[]): Candidate[] =>
   )
 
 /**
- * The ports of the running containers of a machine as `fleet forward` accepts them: `db:5432`, or `db:` if none is
- * known.
+ * The ports of a machine's running containers, in the form that `fleet forward` accepts: `db:5432`, or `db:` if no port
+ * is known.
  */
 export async function containerPorts(fleet: Fleet, machine: Machine): Promise<Candidate[]> {
   const containers = (await seenOn(fleet, [machine], 'running-container')) as SeenContainer[]

@@ -8,8 +8,8 @@ import type { Environment } from '../../os/environment.ts'
 const words = (text: string): string[] => text.split(/\s+/)
 
 /**
- * The kinds of names that docker commands take as their first argument; those in `repeated` take several. Source:
- * docker's own completion, release 28.
+ * The kinds of names that docker commands take as their first argument; the commands in `repeated` accept several of
+ * them. Source: docker's own completion, release 28.
  */
 const names: readonly { readonly verbs: readonly string[]; readonly takes: Completes }[] = [
   {
@@ -28,7 +28,10 @@ const repeated = new Set(
   words('stop kill pause stats unpause start restart rm update wait inspect rmi save'),
 )
 
-/** The kind of name for the last word of a docker command line; undefined if the command takes no name there. */
+/**
+ * Returns the kind of name that completes the last word of a docker command line; undefined if the command takes no
+ * name there.
+ */
 export function namesAt(line: readonly string[]): Completes | undefined {
   const [group, second = ''] = line
   const isGroup = group === 'container' || group === 'image'
@@ -49,10 +52,12 @@ export function namesAt(line: readonly string[]): Completes | undefined {
   return names.find(({ verbs }) => verbs.includes(verb))?.takes
 }
 
-/** How long the docker CLI may take, in milliseconds. */
+/** The time limit for the docker CLI, in milliseconds. */
 const timeoutMs = 2_000
 
-/** The options of docker for the last word, from the local docker CLI, if there is one. */
+/**
+ * Resolves to docker's options for the last word, as listed by the local docker CLI; empty if docker is not installed.
+ */
 export async function completeDockerOption(
   line: readonly string[],
   env: Environment,
@@ -60,8 +65,8 @@ export async function completeDockerOption(
   const docker = await findProgram('docker', env)
   if (docker === undefined) return []
   const { stdout } = await execProgram(docker, ['__complete', ...line], { env, timeout: timeoutMs })
-  // The output has a line `WORD<tab>DESCRIPTION` for each option, and `:DIRECTIVE` at the end (shell completions of
-  // cobra).
+  // The output has a line `WORD<tab>DESCRIPTION` for each option, and ends with `:DIRECTIVE` (cobra's shell
+  // completions).
   return stdout.split('\n').flatMap((text) => {
     const [word = '', description = ''] = text.split('\t')
     return word.startsWith('-') ? [{ word, description }] : []

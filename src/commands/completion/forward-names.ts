@@ -4,7 +4,7 @@ import type { Candidate } from './inventory-names.ts'
 
 /** The forwarded ports and sockets, for `fleet forward stop`. */
 export async function forwardNames(fleet: Fleet): Promise<Candidate[]> {
-  fleet.hosted?.fallBack() // it uses the client of the broker
+  fleet.hosted?.fallBack() // uses the broker's client
   const status = await (await fleet.broker())?.status()
   if (status === undefined || status === 'retired') return []
   return status.forwards.map(({ local, machine, container, port }) => ({
@@ -13,7 +13,7 @@ export async function forwardNames(fleet: Fleet): Promise<Candidate[]> {
   }))
 }
 
-/** The ports of containers on the machine that an unfinished `fleet forward` names. */
+/** Resolves to the container ports of the machine that an unfinished `fleet forward` command line names. */
 export async function forwardablePorts(
   fleet: Fleet,
   line: readonly string[],

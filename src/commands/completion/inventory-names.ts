@@ -32,7 +32,10 @@ async function knownMachines(fleet: Fleet): Promise<Candidate[]> {
   return [...machines.values()].map(({ name, driver }) => ({ word: name, description: driver }))
 }
 
-/** Resolves to the built-in drivers, and those in the inventory, without running code of packages. */
+/**
+ * Resolves to the built-in drivers and the other drivers that the inventory uses, without running the code of any
+ * package.
+ */
 async function knownDrivers(fleet: Fleet): Promise<Candidate[]> {
   const { drivers } = await import('../../drivers/index.ts')
   const own = drivers.map(({ name, summary }) => ({ word: name, description: summary }))
@@ -54,7 +57,10 @@ async function knownLabels(fleet: Fleet): Promise<Candidate[]> {
   )
 }
 
-/** Completes a selector; after `!`, with selectors that exclude machines. Alternatives before a comma are kept. */
+/**
+ * Completes the last term of a selector. If that term contains `!`, the candidates are terms that exclude machines. The
+ * terms before the last comma are kept.
+ */
 async function knownSelectors({ fleet, line }: Typed): Promise<Candidate[]> {
   const machines = await knownMachines(fleet)
   const { machineStates } = await import('../../machine/selector.ts')
@@ -80,14 +86,14 @@ async function knownSelectors({ fleet, line }: Typed): Promise<Candidate[]> {
   return found.map(({ word, ...rest }) => ({ word: `${before}${word}`, ...rest }))
 }
 
-/** Resolves to the machines as prefixes of paths. A word that ends in a colon is not complete. */
+/** Resolves to machine names as prefixes of paths: each ends with a colon, so that the shell adds no space after it. */
 const knownPlaces = async (fleet: Fleet): Promise<Candidate[]> =>
   (await knownMachines(fleet)).map((machine) => ({ ...machine, word: `${machine.word}:` }))
 
 const knownSwarms = async (fleet: Fleet): Promise<Candidate[]> =>
   each((await inventoryOf(fleet)).swarms.keys(), 'swarm')
 
-/** Commands that take the name of a swarm instead of a machine. */
+/** Commands that accept the name of a swarm in place of a machine's name. */
 const swarmVerbs = new Set(['docker', 'exec', 'logs', 'service', 'env', 'url', 'config'])
 
 /** Whether the command may take the name of a swarm; true before the verb, because the command is not known yet. */
@@ -96,7 +102,7 @@ function takesSwarms(line: readonly string[]): boolean {
   return verb === undefined || swarmVerbs.has(verb)
 }
 
-/** The candidates of a kind of word. */
+/** Resolves to the candidates for a kind of word. */
 export async function knownWords(
   { fleet, line }: Typed,
   completes: Completes,

@@ -4,7 +4,7 @@ import type { Inventory } from '../../state/inventory/inventory.ts'
 import { operandsIn } from '../options/common-options.ts'
 import type { Candidate } from './inventory-names.ts'
 
-/** A key of `fleet set`, and its known values. */
+/** A key that `fleet set` can change, and the known values for that key. */
 interface Field {
   readonly key: string
   readonly description: string
@@ -14,7 +14,10 @@ interface Field {
 /** Whether `fleet set` changes a profile. */
 export const setsProfile = (line: readonly string[]): boolean => line.includes('--profile')
 
-/** The drivers of the machines or the profile to change; all drivers of the inventory if options select machines. */
+/**
+ * Returns the driver of the machine or profile to change, or all drivers in the inventory if options select the
+ * machines.
+ */
 function driversOf(
   { machines, profiles }: Inventory,
   line: readonly string[],
@@ -31,8 +34,8 @@ async function optionFields(fleet: Fleet, driver: string | undefined): Promise<F
   if (driver === undefined || driver === '') return []
   const { optionFlags } = await import('../../drivers/options/option-flags.ts')
   const definition = await fleet.driver(driver).catch((error: unknown) => {
-    if (fleet.hosted === undefined) return undefined // for example, a driver that is not trusted
-    throw error // the client process runs the command
+    if (fleet.hosted === undefined) return undefined // for example, if the driver is not trusted
+    throw error // makes the client process run the command
   })
   if (definition === undefined) return []
   return optionFlags(definition).map(({ key, description, type, choices = [] }) => ({

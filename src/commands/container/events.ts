@@ -51,7 +51,7 @@ export const events = defineCommand({
       if ('error' in item) {
         if (!many) throw item.error
         hasFailed = true
-        writeFailures(io, [item], { of: machines.length, json: format.json }) // other machines may stream without end
+        writeFailures(io, [item], { of: machines.length, json: format.json }) // other machines may stream forever
         continue
       }
       const { machine, value } = item

@@ -34,8 +34,8 @@ export function mergeIpFamilies(ports: readonly ContainerPort[]): readonly Conta
 }
 
 /**
- * Formats the ports of a container as `docker ps` does: consecutive ones as a range, those published under
- * another number last.
+ * Formats a container's ports as `docker ps` does: consecutive ports as a range, and ports that are published under a
+ * different number last.
  */
 export function portsText(ports: readonly ContainerPort[]): string {
   const ranges = new Map<string, { ip: string; type: string; first: number; last: number }[]>()
@@ -86,8 +86,8 @@ function imageText({ Image: image, ImageID: id }: ContainerSummary, isWhole: boo
 }
 
 /**
- * The fields of a container in `docker ps --format json`, with docker's names and texts. Times are in UTC.
- * `isWhole`: as with `--no-trunc`.
+ * The fields of a container in `docker ps --format json`, with docker's names and texts. Times are in UTC. `isWhole`:
+ * whether texts are complete, as with `--no-trunc`.
  */
 export function dockerFields(
   container: ContainerSummary,

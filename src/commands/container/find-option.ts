@@ -6,7 +6,7 @@ import { oneLine } from '../../ui/visible.ts'
 import type { Invocation, Targets } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 
-/** Default time limit for a machine that is searched, in milliseconds. */
+/** The default time limit for searching one machine, in milliseconds. */
 export const searchTimeoutMs = 10_000
 
 /** How many machines are searched at the same time. */
@@ -24,8 +24,8 @@ export const noTargets: Targets = {
 }
 
 /**
- * Resolves to the machines to search: those that options select, else all that exist and have an engine. Throws if
- * there is none.
+ * Resolves to the machines to search: those that options select, or else all machines that exist and have an engine.
+ * Throws if there are none.
  */
 export async function searchedMachines(invocation: Searching): Promise<Machine[]> {
   const { machine, on, retryFailed } = invocation.targets
@@ -60,7 +60,7 @@ export async function noContainer(
   )
 }
 
-/** A container that was found: MACHINE/NAME, and its state. */
+/** A container that was found: its reference, MACHINE/NAME, and its state. */
 interface Match {
   readonly reference: string
   readonly state: string
@@ -80,9 +80,9 @@ function severalMatches(verb: string, name: string, matches: readonly Match[]): 
 
 /**
  * Searches machines for containers by name, Compose service or the beginning of an ID, and resolves to one MACHINE/NAME
- * for each name. If a name matches no container or several, it resolves to the exit code, and the reason is on stderr.
- * With `running`, stopped containers count only if no running container matches. Machines that do not answer are
- * reported; they do not prevent a match on other machines.
+ * for each name. If a name matches no container, or more than one, writes the reason to stderr and resolves to the exit
+ * code instead. With `running`, stopped containers are considered only if no running container matches. Machines that
+ * do not answer are reported, but they do not prevent a match on other machines.
  */
 export async function findContainers(
   { fleet, io, targets, format }: Searching,
@@ -128,7 +128,7 @@ export async function findContainers(
 
 /** The result of a search. */
 interface Search {
-  /** The matches by the name that was searched for. */
+  /** The matches, keyed by the name that was searched for. */
   readonly matches: ReadonlyMap<string, readonly Match[]>
   /** How many machines were searched. */
   readonly machines: number
@@ -180,7 +180,7 @@ async function searchHere(invocation: Searching, names: readonly string[]): Prom
   }
 }
 
-/** Lists the containers of all machines, running or not. */
+/** Lists the containers of the given machines, including stopped ones. */
 async function listEverywhere(
   { fleet, io, targets, format }: Searching,
   machines: readonly Machine[],

@@ -6,7 +6,7 @@ import { askEngines } from '../multi/query-engines.ts'
 
 type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
 
-/** The kinds of objects that can be inspected, and the completion of their names. */
+/** The kinds of objects that can be inspected, and how their names are completed. */
 const completions = {
   containers: 'container',
   images: 'image',

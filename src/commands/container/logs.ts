@@ -20,7 +20,7 @@ import { writeLogs } from './write-logs.ts'
 /** The maximum length of a log that the broker prints, in characters. */
 const longestHosted = 1 << 19
 
-/** Reads a short log completely. A longer one is left to the client process. */
+/** Reads a log completely if it is short. A longer log is left to the client process. */
 async function takeShort(
   lines: AsyncIterable<LogEntry>,
   hosted: InBroker,
@@ -88,7 +88,7 @@ export async function logRange({
   }
 }
 
-/** Resolves to the swarm if the names are services; undefined if they are containers of machines. */
+/** Resolves to the swarm if the names refer to services; undefined if they refer to containers on machines. */
 async function swarmIn(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
   names: readonly string[],
@@ -102,8 +102,8 @@ async function swarmIn(
 }
 
 /**
- * Resolves to the containers whose logs are shown. With `--find`, they are searched for; if that fails, resolves to the
- * exit code.
+ * Resolves to the containers whose logs are shown. With `--find`, searches for them; if the search fails, resolves to
+ * the exit code.
  */
 async function containersFor({
   args,
@@ -145,7 +145,7 @@ export const logs = defineCommand({
     const { names, targets } = sought
     const swarm = await swarmIn({ fleet, targets }, names)
     if (swarm !== undefined) {
-      fleet.hosted?.fallBack() // it may have to connect to managers and machines
+      fleet.hosted?.fallBack() // may need connections to managers and machines
       const { showServiceLogs } = await import('../service/logs.ts')
       const call = { fleet, io, format, options, targets: { ...targets, machine: swarm } }
       return showServiceLogs(call, names)
@@ -164,7 +164,7 @@ export const logs = defineCommand({
     if (!many && failures[0] !== undefined) {
       throw await withMachineHint(fleet, args.containers, failures[0].error)
     }
-    if (options.follow) report(failures) // following may never end
+    if (options.follow) report(failures) // with --follow, the log may never end
     const nameOf = (source: { machine: string; container: string }): string =>
       many ? `${source.machine} ${source.container}` : source.container
     const lines = readLogs(found, { ...range, signal: fleet.signal })

@@ -11,7 +11,7 @@ import { referenceOf } from './references.ts'
 import { filterOption, parseFilters } from '../options/filters.ts'
 import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
-/** A container as `fleet ps` shows it; sizes in bytes. */
+/** A container as `fleet ps` shows it. Sizes are in bytes. */
 interface Row {
   readonly id: string
   readonly name: string
@@ -101,7 +101,7 @@ function rowOf(container: ContainerSummary, name: string): Row {
   }
 }
 
-/** Writes one JSON line for each container with the fields of docker, and its machine if there are several. */
+/** Writes one JSON line for each container: docker's fields, and the machine if there are several. */
 async function writeDockerLines(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   query: ListOptions,

@@ -5,23 +5,30 @@ import type { Invocation, Targets } from '../command.ts'
 
 type Asking = Pick<Invocation, 'fleet' | 'targets'>
 
-/** A container with its machine, as `fleet ps -q` prints it: `web-1/3f2a9c`; for `cp`, with a path after it. */
+/**
+ * A container name that includes its machine, as printed by `fleet ps -q`: `web-1/3f2a9c`. For `cp`, a path follows it.
+ */
 const reference = /^(?<machine>[A-Za-z0-9][\w.-]*)\/(?<container>[A-Za-z0-9][\w.-]*(?::.*)?)$/s
 
-/** Returns the reference to an object of a machine: MACHINE/NAME, or only NAME if no machine was chosen by selector. */
+/**
+ * Returns the reference to an object on a machine: MACHINE/NAME, or only NAME if `machine` is undefined because the
+ * machine was not chosen by a selector.
+ */
 export const referenceOf = (machine: string | undefined, name: string): string =>
   machine === undefined ? name : `${machine}/${name}`
 
-/** Whether a word looks like a container with its machine. */
+/** Whether a word looks like a container name that includes its machine. */
 export const isReference = (word: string): boolean => reference.test(word)
 
-/** A container name, with its machine if the word has one. */
+/** A container name, and the machine that the word includes. */
 interface PlacedName {
   readonly machine: Machine
   readonly container: string
 }
 
-/** Parses words that may include machines. Container names contain no slash, so the part before it is a machine. */
+/**
+ * Parses words that may include machines. A container name contains no slash, so what precedes the slash is a machine.
+ */
 async function placeEach(
   inventory: Inventory,
   words: readonly string[],
@@ -64,19 +71,19 @@ function checkAlone(
   )
 }
 
-/** Container names by machine. */
+/** Container names, grouped by machine. */
 export interface PlacedNames {
   /** The chosen machines. */
   readonly targets: Targets
-  /** Whether the words include the machines. */
+  /** Whether the container names include their machines. */
   readonly isPlaced: boolean
-  /** The container names for a machine. */
+  /** Returns the container names for a machine. */
   readonly namesOn: (machine: string) => readonly string[]
 }
 
 /**
  * Parses container names, which may have the form MACHINE/CONTAINER. Throws kind `unknown-machine` for an unknown
- * machine, and `usage` if an option also selects machines, or if only some names include theirs.
+ * machine, and kind `usage` if an option also selects machines, or if only some of the names include a machine.
  */
 export async function placeNames(
   { fleet, targets }: Asking,
@@ -98,8 +105,8 @@ export async function placeNames(
 }
 
 /**
- * The docker command line for each machine that the container names in `words` include; undefined if they include
- * none. Throws as {@link placeNames} does.
+ * Resolves to the docker command line for each machine that is included in the container names in `words`; undefined if
+ * they include none. Throws as {@link placeNames} does.
  */
 export async function placeWords(
   { fleet, targets }: Asking,
@@ -109,7 +116,7 @@ export async function placeWords(
   const command = readContainerNames(words)
   if (command === undefined || !command.names.some(isReference)) return undefined
   const inventory = await (await fleet.inventory()).read()
-  const isAnything = command.verb === 'inspect' && !words.includes('container') // these can be names of images too
+  const isAnything = command.verb === 'inspect' && !words.includes('container') // names may also refer to images
   const placed = await placeEach(inventory, command.names, isAnything)
   if (placed.size === 0) return undefined
   checkAlone(targets, command.names, placed)

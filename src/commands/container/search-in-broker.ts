@@ -14,9 +14,9 @@ const selectionOf = ({ machine, on, retryFailed, timeoutMs }: Invocation['target
 ]
 
 /**
- * Searches for a container by running `fleet where` in the broker, which is faster for many machines than querying each
- * of them through the broker. Resolves to undefined unless it finds a container and all machines answer: this process
- * must search then.
+ * Searches for a container by running `fleet where` in the broker. With many machines, this is faster than querying
+ * each of them through the broker. Resolves to undefined unless a container is found and all machines answer; in that
+ * case, this process must search.
  */
 export async function searchInBroker(
   { fleet, io, targets }: Pick<Invocation, 'fleet' | 'io' | 'targets'>,

@@ -10,13 +10,13 @@ interface LogOutput {
   readonly json: boolean
   /** Whether the time of each line is written. */
   readonly timestamps: boolean
-  /** The prefix of the lines of a source; absent: lines have no prefix. */
+  /** Returns the prefix for the lines of a source. If absent, lines have no prefix. */
   readonly nameOf?: ((source: { machine: string; container: string }) => string) | undefined
-  /** Called for a log that ended with an error. The other logs continue, unless it throws. */
+  /** Called when a log ends with an error. The other logs continue unless this throws. */
   readonly onError: (entry: LogEntry & { readonly error: UserError }) => void
 }
 
-/** Writes the lines of logs as they arrive. `sources`: all sources from which lines may come. */
+/** Writes log lines as they arrive. `sources`: all sources that lines may come from. */
 export async function writeLogs(
   io: Io,
   lines: AsyncIterable<LogEntry> | Iterable<LogEntry>,
@@ -38,15 +38,15 @@ export async function writeLogs(
   }
 }
 
-/** A machine whose logs could not be read, or not completely. */
+/** A machine whose logs could not be read, or could be read only in part. */
 interface LogFailure {
   readonly machine: { readonly name: string }
   readonly error: UserError
 }
 
 /**
- * Writes the lines of logs and the failures of machines. Failures are written after the lines, or immediately if logs
- * are followed, which may never end. `of`: the number of machines. Returns the exit code.
+ * Writes log lines and the failures of machines. Failures are written after the lines; with `follow`, they are written
+ * immediately, because the logs may never end. `of`: the number of machines. Returns the exit code.
  */
 export async function writeLogsAndFailures(
   io: Io,

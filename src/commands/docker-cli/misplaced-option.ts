@@ -1,13 +1,13 @@
 import { UserError } from '../../errors.ts'
 
-/** Verbs for which docker has its own `-m` option: memory, or a message. */
+/** Verbs for which docker has its own `-m` option, which sets a memory limit or a message. */
 const takesM =
   /^(?:run|create|build|(?:container )?(?:run|create|update|commit)|image (?:build|import))$/
 
 /** Verbs for which docker has its own `--all` option. */
 const takesAll = /^image prune$/
 
-/** Verbs after whose first operand all words belong to a command in a container. */
+/** Verbs whose first operand is followed by a command to run in a container. */
 const runsCommand = /^(?:container )?(?:run|create|exec)$/
 
 /**

@@ -9,7 +9,7 @@ const hasFlag = ({ words }: ReadCommand, ...names: string[]): boolean =>
 const inputReason = 'reads from standard input, so it works with only one machine'
 const outputReason = 'writes a file to this computer, so it works with only one machine'
 
-/** Returns the reason if a docker command works on one machine only. */
+/** Returns why a docker command works on only one machine; undefined if it works on several. */
 function reasonFor(command: ReadCommand): string | undefined {
   const operands = operandsOf(command.words)
   switch (command.verb) {
@@ -41,7 +41,7 @@ function reasonFor(command: ReadCommand): string | undefined {
   }
 }
 
-/** Refuses commands that work on one machine only. Throws kind `usage`. */
+/** Refuses docker commands that work on only one machine. Throws kind `usage`. */
 export function checkForMany(words: readonly string[]): void {
   const command = readCommand(words)
   const [spelling, reason] =

@@ -22,7 +22,10 @@ async function runEverywhere(
   )
 }
 
-/** Runs docker on the machines that names of containers include (web-1/app); undefined if they include none. */
+/**
+ * Runs docker on the machines that the container names include, as in web-1/app. Resolves to undefined if they include
+ * none.
+ */
 async function runWhereNamed(
   invocation: Invocation,
   words: readonly string[],
@@ -41,12 +44,13 @@ async function runWhereNamed(
 }
 
 /**
- * Whether `--find` is used to run a command without a terminal, which the broker can do; undefined without `--find`.
+ * Whether `--find` is used to run a command without a terminal, which the broker can do. Undefined if `--find` is not
+ * used.
  */
 const isSearchWithoutTerminal = (words: readonly string[]): boolean | undefined =>
   words[0] === findFlag ? !words.some((word) => /^-(?:[a-z]*t[a-z]*|-tty)$/.test(word)) : undefined
 
-/** Runs a command in the container that `words` name, on the machine that has it. */
+/** Runs a command in the container that `words` name, on whichever machine has that container. */
 async function runWhereFound(
   invocation: Invocation,
   name: string,
@@ -67,7 +71,7 @@ async function runWhereFound(
   return (await runWhereNamed({ ...invocation, targets: noTargets }, placed)) ?? dockerFailure
 }
 
-/** Runs docker exec in the container of a task, if the command is for a swarm; undefined if it is not. */
+/** Runs docker exec in the container of a task if the command targets a swarm; otherwise resolves to undefined. */
 async function runInService(
   { fleet, io, targets }: Invocation,
   words: readonly string[],
@@ -82,7 +86,7 @@ async function runInService(
   if (command === undefined || name === undefined || isReference(name)) return undefined
   const swarm = await swarmOfTargets(fleet, targets)
   if (swarm === undefined) return undefined
-  fleet.hosted?.fallBack() // it may have to connect to managers and machines
+  fleet.hosted?.fallBack() // may need connections to managers and machines
   const { findTaskContainer } = await import('../../operations/services/task-containers.ts')
   const { runDocker } = await import('../../operations/docker/run-docker.ts')
   const { machine, container } = await findTaskContainer(fleet, openSwarm(fleet, swarm), name)
@@ -94,7 +98,7 @@ async function runInService(
   )
 }
 
-/** Returns fleet's help, for use without a machine whose docker could print its own. */
+/** Returns fleet's own help, for when no machine is given whose docker could print its help. */
 const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
   `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
 
@@ -106,8 +110,8 @@ const isForOneMachine = ({ targets: { on, retryFailed } }: Pick<Invocation, 'tar
   on.length === 0 && !retryFailed
 
 /**
- * Defines a command that passes its arguments to docker unchanged, after `prefix`: on one machine as if docker ran
- * there, on several with prefixed lines.
+ * Defines a command that passes its arguments to docker unchanged, after `prefix`. On one machine, it behaves as if
+ * docker ran there; on several machines, each line of output is prefixed with the name of the machine.
  */
 export const passThrough = (name: string, prefix: readonly string[], summary: string): Command =>
   defineCommand({

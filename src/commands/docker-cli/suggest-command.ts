@@ -1,13 +1,13 @@
 import { type CommandSection, isGroup } from '../command.ts'
 
-/** Commands of docker that fleet passes on only as `fleet docker COMMAND`. */
+/** Commands of the docker CLI that fleet passes on only as `fleet docker COMMAND`. */
 const others = new Set(
   'builder buildx checkpoint config context info login logout manifest node plugin search secret service stack swarm trust version'.split(
     ' ',
   ),
 )
 
-/** Verbs of commands in groups, each followed by synonyms that users type. */
+/** Verbs in command groups, each followed by synonyms that users may type. */
 const synonyms = [
   ['rm', 'remove', 'delete', 'destroy'],
   ['ls', 'list'],
@@ -17,7 +17,7 @@ const synonyms = [
 ] as const
 
 /**
- * Returns the command that was probably meant by unknown words: `fleet container top` for `top`, which docker has, and
+ * Returns the command that the user probably meant by unknown words: `fleet container top` for docker's `top`, and
  * `fleet snapshot rm` for `snapshot delete`.
  */
 export function suggestCommand(

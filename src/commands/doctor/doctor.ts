@@ -26,7 +26,7 @@ type Call = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
 const paintOf = (colors: Colors, state: CheckState) =>
   ({ ok: colors.green, warn: colors.yellow, fail: colors.red, skipped: colors.dim })[state]
 
-/** The machines to examine: the chosen ones, else the active machine, if there is one. */
+/** Resolves to the machines to examine: the chosen ones, or else the active machine, if there is one. */
 async function chooseMachines({ fleet, targets }: Call): Promise<readonly Machine[]> {
   const { findActive, namedMachines } =
     await import('../../operations/inventory/choose-machines.ts')
@@ -53,8 +53,8 @@ async function readBroker({ fleet }: Call) {
 }
 
 /**
- * Examines the machines in parallel, and resolves to the results in their order. On a terminal, shows the steps;
- * otherwise, reports the machines that have not answered yet.
+ * Examines the machines in parallel, and resolves to the results in the order of the machines. On a terminal, shows the
+ * steps; otherwise, reports the machines that have not answered yet.
  */
 async function examineAll(
   { fleet, io, targets, format }: Call,
@@ -86,7 +86,7 @@ async function examineAll(
 const hasState = (rows: readonly CheckRow[], ...states: readonly CheckState[]): boolean =>
   rows.some(({ state }) => states.includes(state))
 
-/** The last line: whether the machines are healthy, or which ones are not. */
+/** Returns the last line, which says that the machines are healthy, or which of them are not. */
 function summarize(
   machines: readonly Machine[],
   byMachine: ReadonlyMap<string, readonly CheckRow[]>,
@@ -100,7 +100,7 @@ function summarize(
     : `found problems on ${bad.length} of ${machines.length} machines: ${foldNames(bad)}\n`
 }
 
-/** Writes the rows as a table: the fix is part of the last column on a terminal, and a column in a pipe. */
+/** Writes the rows as a table. On a terminal, the fix is part of the last column; in a pipe, it has its own column. */
 async function writeTable(
   { io, format }: Pick<Call, 'io' | 'format'>,
   rows: readonly CheckRow[],

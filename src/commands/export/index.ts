@@ -14,7 +14,7 @@ import { parseCount } from '../options/numbers.ts'
 
 type Chosen = Pick<Invocation, 'fleet' | 'targets'>
 
-/** The selected machines that have hosts; all if none are selected. */
+/** Resolves to the selected machines that have hosts, or to all machines with hosts if none are selected. */
 async function readyMachines({ fleet, targets }: Chosen): Promise<readonly ReadyMachine[]> {
   const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
   const machines = await listMachines(fleet, targets)
@@ -74,7 +74,7 @@ const terraformImport = defineCommand({
   },
 })
 
-/** The port of the node exporter of Prometheus. */
+/** The port of the Prometheus node exporter. */
 const defaultPort = 9100
 
 const prometheus = defineCommand({

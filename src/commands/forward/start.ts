@@ -13,7 +13,7 @@ interface Asked {
   readonly socket: string | undefined
 }
 
-/** Reads what to forward. Throws kind `usage`. */
+/** Parses the options that say what to forward. Throws kind `usage` if they are invalid. */
 async function readForwards(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   { published, address = '127.0.0.1', socket }: Asked,
@@ -44,7 +44,7 @@ async function readForwards(
   })
 }
 
-/** Waits for Ctrl-C. Rejects on Ctrl-C, or when the connection is lost. */
+/** Waits for Ctrl-C. Always rejects: on Ctrl-C, or when the connection is lost. */
 async function waitForEnd(signal: AbortSignal, lost: Promise<never>): Promise<never> {
   const cancelled = new Promise<never>((_resolve, reject) => {
     if (signal.aborted) reject(signal.reason)

@@ -15,7 +15,7 @@ const line = (commands: string, text: string): OverviewLine => ({
   text,
 })
 
-/** All commands by topic, for a screen of about 45 lines. */
+/** All commands, grouped by topic. The text fits on a screen of about 45 lines. */
 export const overview: readonly OverviewGroup[] = [
   {
     title: 'Machines',

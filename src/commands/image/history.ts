@@ -4,7 +4,7 @@ import { defineCommand, required } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
-/** A step of the build of an image, as `fleet history` shows it; size in bytes. */
+/** A build step of an image, as `fleet history` shows it. The size is in bytes. */
 interface Row {
   readonly image: string
   readonly created: string

@@ -6,7 +6,7 @@ import { listFromEngines } from '../multi/query-engines.ts'
 import { filterOption, parseFilters } from '../options/filters.ts'
 import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
-/** A name of an image, as `fleet images` shows it; size in bytes. */
+/** A name of an image, as `fleet images` shows it. The size is in bytes. */
 interface Row {
   readonly repository: string
   readonly tag: string
@@ -18,7 +18,10 @@ interface Row {
 
 const none = '<none>'
 
-/** Splits a reference at the last colon after the last slash, because a registry can have a port. */
+/**
+ * Splits an image reference at the last colon after the last slash, because an earlier colon can belong to a registry's
+ * port.
+ */
 function splitReference(reference: string): { repository: string; tag: string } {
   const [, repository = reference, tag = none] = /^(.*):([^/]*)$/.exec(reference) ?? []
   return { repository, tag }

@@ -4,7 +4,7 @@ import { any, defineCommand } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
-/** A layer of an image, as `fleet image layers` shows it; size in bytes. */
+/** A layer of an image, as `fleet image layers` shows it. The size is in bytes. */
 interface Row {
   readonly image: string
   readonly layer: string
@@ -61,7 +61,7 @@ export const layers = defineCommand({
       },
       columns: columnsOf(truncationOf(invocation.io, options)),
       whole: !options.trunc,
-      timeMs: 120_000, // two requests to the engine for each image
+      timeMs: 120_000, // each image requires two requests to the engine
     })
   },
 })

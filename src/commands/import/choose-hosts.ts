@@ -23,13 +23,13 @@ export interface Choice<Host> {
   readonly skipped: readonly SkippedHost[]
 }
 
-/** Whether a host is the host of a machine: the same address and login, as far as both are known. */
+/** Whether a candidate is the host of a machine: it has the same address and login, as far as these are known. */
 const isSameHost = ({ host }: Machine, candidate: Candidate): boolean =>
   host !== undefined && (candidate.address === undefined || isSameLogin(host, candidate))
 
 /**
- * Chooses the hosts to import: those that `only` selects and that are not machines yet. A host is skipped if
- * another host has its name in the inventory. Throws kind `usage` when `only` selects nothing.
+ * Chooses the hosts to import: those that match `only` and are not machines yet. A host is skipped if the inventory
+ * already has a different host with its name. Throws kind `usage` when `only` matches no host.
  * @param keepsNames treat a host as the machine of the same name, because addresses are not known yet
  */
 export function chooseHosts<Host extends Candidate>(
@@ -70,8 +70,9 @@ export function chooseHosts<Host extends Candidate>(
 }
 
 /**
- * Splits the hosts into batches to import one after the other: hosts without jump hosts, then one host for each
- * chain of jump hosts, whose import adds the jump hosts as machines, and then the others.
+ * Splits the hosts into batches, which must be imported in this order: first, the hosts without jump hosts; then, in a
+ * separate batch for each chain of jump hosts, one host whose import adds the jump hosts as machines; and finally, all
+ * other hosts.
  */
 export function inBatches<Host extends Candidate>(
   hosts: readonly Host[],

@@ -3,7 +3,7 @@ import type { HostKeyTrust, UnknownHostKey } from '../../operations/trust/trust-
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'
 
-/** Answers to the question about a host key when several hosts are imported. */
+/** The possible answers to the question about a host key when several hosts are imported. */
 const replies = {
   y: 'trust this key',
   n: 'do not import this host',
@@ -19,7 +19,7 @@ const readReply = (text: string): Reply | undefined => {
   return Object.keys(replies).find((reply): reply is Reply => reply === full)
 }
 
-/** The number of the question: `4 of 12`. */
+/** The position of a question among all questions: `4 of 12`. */
 export interface QuestionNumber {
   readonly number: number
   readonly of: number

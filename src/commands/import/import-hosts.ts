@@ -19,7 +19,7 @@ import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import type { Candidate, Choice } from './choose-hosts.ts'
 import { openHostKeyQuestions } from './host-key-questions.ts'
 
-/** The options of every import. */
+/** The options that all import commands have. */
 export const importOptions = {
   dryRun: flag('--dry-run', 'show what would be imported, without changing anything'),
   only: texts(
@@ -54,7 +54,7 @@ interface Source<Host> {
   readonly skipped: readonly SkippedHost[]
   readonly notes?: ImportedHosts['notes']
   readonly columns: readonly Column<Host>[]
-  /** Whether only the names of hosts are known before they are imported, not their addresses. */
+  /** Whether only the names of the hosts, not their addresses, are known before the import. */
   readonly onlyNames?: boolean
   readonly importHost: (
     host: Host,
@@ -81,9 +81,9 @@ function reportPresent<Host extends Candidate>(
 }
 
 /**
- * Imports the hosts of another tool that are not machines yet, or only shows them. Prints which hosts are skipped
- * and why, and how many were imported. Returns exit code 1 if a host was skipped for a reason, or could not be
- * imported.
+ * Imports those hosts of another tool that are not machines yet, or only shows them if `dryRun` is set. Prints which
+ * hosts are skipped and why, and how many were imported. Returns exit code 1 if a host was skipped because of a problem
+ * or could not be imported.
  */
 export async function importFrom<Host extends Candidate>(
   environment: Environment,
@@ -125,7 +125,7 @@ export async function importFrom<Host extends Candidate>(
         const place = { number: chosen.indexOf(host) + 1, of: chosen.length }
         return importHost(host, { trust: trustOf(place), labels, progress }, fleet.with({ signal }))
       },
-      { concurrency: acceptNew ? undefined : 1, throwsAlone: chosen.length === 1 }, // one prompt at a time
+      { concurrency: acceptNew ? undefined : 1, throwsAlone: chosen.length === 1 }, // so there is one prompt at a time
     )
     outcomes.push(...done)
   }
@@ -151,7 +151,7 @@ export async function importFrom<Host extends Candidate>(
   return code === exitCodes.ok ? skippedCode : code
 }
 
-/** Runs an import command: imports the hosts, each with the confirmation of its jump hosts. Returns the exit code. */
+/** Runs an import command: imports the hosts, after asking about each host's jump hosts. Returns the exit code. */
 export async function importHosts(
   environment: Environment,
   { hosts, skipped, notes }: ImportedHosts,

@@ -62,7 +62,7 @@ const sshConfigOptions = {
   allowExec: flag('--allow-exec', 'let ssh run the "Match exec" commands in the file'),
 } as const
 
-/** Refuses a file with commands that ssh would run when it reads the file. Throws kind `usage`. */
+/** Refuses a file with commands that ssh would run as soon as it reads the file. Throws kind `usage`. */
 function checkCommands(
   file: string,
   {
