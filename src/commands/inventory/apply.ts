@@ -38,7 +38,7 @@ import { drainMsOf, drainOptions, openMembers } from '../swarm/open-members.ts'
 import { runSwarmChanges } from '../swarm/run-swarm-changes.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** Asks about each path outside the directory of the inventory that the changes make available to a machine. */
+/** Asks about each path outside the inventory's directory that the changes would make available to a machine. */
 async function confirmChanges(
   context: Pick<Invocation, 'fleet' | 'io'>,
   { changes }: ChangePlan,
@@ -52,7 +52,7 @@ async function confirmChanges(
   await confirmGrants(context, (await Promise.all(grants)).flat(), 'fleet apply')
 }
 
-/** Prepares the planned deployments of stacks, and asks about what they use from this computer. */
+/** Prepares the planned stack deployments, and asks about everything on this computer that they use. */
 async function prepareStacks(
   context: Pick<Invocation, 'fleet' | 'io'>,
   inventory: Inventory,
@@ -71,7 +71,7 @@ type AppliedMachine = MachineChanges & {
   readonly deployments?: readonly Deployed[]
 }
 
-/** Merges the changes of machines, their changes in swarms, and the stacks that were deployed on them. */
+/** Merges the completed changes: those of machines, those in swarms, and the stacks that were deployed. */
 function resultsOf(
   changed: readonly MachineChanges[],
   swarmed: readonly PlannedSwarmChange[],
@@ -93,7 +93,7 @@ function resultsOf(
   })
 }
 
-/** The number of completed items, of all items of a kind. */
+/** The number of completed items, and the total number of items of that kind. */
 interface Share {
   readonly done: number
   readonly of: number

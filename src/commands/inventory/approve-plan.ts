@@ -4,7 +4,7 @@ import type { Io } from '../../ui/io.ts'
 import { requireConsent } from '../options/confirmation.ts'
 import type { Proposal } from '../multi/confirm-and-run.ts'
 
-/** The changes on a host, as one JSON object or as text. */
+/** Describes the changes on a host, as a JSON object or as text. */
 function describePlan(name: string, plan: Plan, json: boolean): string {
   const changes = plan.map(({ description }) => description)
   if (json) return `${JSON.stringify({ event: 'plan', machine: name, changes })}\n`
@@ -22,7 +22,7 @@ export async function approvePlan(
   return true
 }
 
-/** Shows what will change on several hosts, and asks for confirmation once. */
+/** Shows what will change on several hosts, and asks once for confirmation of all the changes. */
 export async function approvePlans(
   io: Io,
   proposals: readonly Proposal<Plan>[],

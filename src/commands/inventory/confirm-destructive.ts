@@ -17,7 +17,7 @@ const machinesOf = (changes: readonly Change[]): readonly string[] => [
   ...new Set(changes.map(({ machine }) => machine)),
 ]
 
-/** Describes the hosts of changes: the name of one, or the number of several. */
+/** Describes the hosts that the changes affect: the name of a single host, or the number of hosts. */
 function hosts(changes: readonly Change[]): string {
   const names = machinesOf(changes)
   return names.length === 1 ? names.join('') : `${names.length} hosts`
@@ -42,7 +42,10 @@ export function effectsOf(destructive: readonly Change[]): string {
     .join(' ')
 }
 
-/** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
+/**
+ * Asks the user to type the name of the machine, or the number of hosts if there are several. Any other answer means
+ * no.
+ */
 async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boolean> {
   const names = machinesOf(destructive)
   const expected = names.length === 1 ? names.join('') : String(names.length)
@@ -53,8 +56,8 @@ async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boo
 }
 
 /**
- * The machines whose destructive changes are confirmed: those that `--destroy` selects, and those confirmed at the
- * prompt. Throws if `--destroy` selects no machine.
+ * Resolves to the machines whose destructive changes are confirmed: those that `--destroy` selects, and those that the
+ * user confirms at the prompt. Throws if `--destroy` selects no machine.
  */
 export async function confirmDestructive(
   io: Io,
@@ -77,7 +80,7 @@ const skippedWords = (action: Change['action']): string =>
     ? 'change engine settings that make images and containers unavailable'
     : `${action} this machine`
 
-/** Returns the error that says why a machine was skipped, and how to allow the change. */
+/** Returns the error that says why a machine was skipped and how to allow the change. */
 export const skippedError = ({ machine, action }: Change): UserError =>
   action === 'stop'
     ? new UserError(

@@ -51,7 +51,7 @@ export async function confirmGrants(
   }
 }
 
-/** Lists what machines may use of this computer; machines with the same grant share a line. */
+/** Lists what machines may use on this computer. Machines with the same grant share a line. */
 export async function reportGrants(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   grants: readonly FoundGrant[],

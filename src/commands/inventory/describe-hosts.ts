@@ -10,25 +10,25 @@ type Options = Readonly<Record<string, unknown>>
 
 /** The description of a new host in a plan. */
 export interface NewHost {
-  /** Driver, place, type, disk and image: `aws, eu-west-1, t3.small, 20 GiB disk, debian-13`. */
+  /** Driver, location, type, disk and image: `aws, eu-west-1, t3.small, 20 GiB disk, debian-13`. */
   readonly what: string
-  /** The networks from which SSH and other ports can be reached; absent if the driver does not specify them. */
+  /** The networks from which SSH and other ports can be reached. Absent if the driver has no such options. */
   readonly access?: string
-  /** The grants of a change that `access` already describes. */
+  /** Those of the host's grants that `access` already describes. */
   readonly describedGrants: readonly string[]
 }
 
-/** Information that is shown with a plan in addition to its changes. */
+/** Information that is shown along with the changes of a plan. */
 export interface PlanContext {
   readonly hosts: ReadonlyMap<string, NewHost>
-  /** How many machines the inventory has. */
+  /** The number of machines in the inventory. */
   readonly total: number
 }
 
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 
-/** Returns the region or location of a host, and its zone. Empty if the driver has no such option. */
+/** Returns the region or location of a host, and its zone. The result is empty if the driver has no such options. */
 function locationOf(has: (key: string) => boolean, options: Options): string[] {
   const place = textOf(options['region']) ?? textOf(options['location'])
   const zone = textOf(options['zone'])
@@ -52,7 +52,7 @@ function sizeOf(has: (key: string) => boolean, options: Options): string[] {
   ]
 }
 
-/** Describes the networks from which a host can be reached. Undefined if the driver has no such option. */
+/** Describes the networks from which a host can be reached. Returns undefined if the driver has no such options. */
 function accessOf(has: (key: string) => boolean, options: Options): string | undefined {
   if (!has('sshCidr')) return has('cpus') ? 'SSH from this computer only' : undefined
   const groups = textOf(options['securityGroups'])
@@ -66,7 +66,7 @@ function accessOf(has: (key: string) => boolean, options: Options): string | und
   return [ssh, open, ...isPrivate].join('; ')
 }
 
-/** Describes a host that is created with these options, all of them valid. */
+/** Describes a host that will be created with these options, all of which are valid. */
 export function describeHost(definition: DriverDefinition, options: Options): NewHost {
   const has = (key: string): boolean => key in definition.options.shape
   const image = textOf(options['image'])
@@ -86,8 +86,8 @@ export function describeHost(definition: DriverDefinition, options: Options): Ne
 }
 
 /**
- * Describes the hosts that changes create, by machine. Hosts with invalid options are omitted: the plan has an issue
- * for them.
+ * Describes the hosts that the changes will create, keyed by machine. Hosts with invalid options are omitted: the plan
+ * has an issue for each of them.
  */
 export async function describeHosts(
   { fleet }: Pick<Invocation, 'fleet'>,

@@ -7,7 +7,10 @@ import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, optional } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
 
-/** Resolves to the file to write: in `folder` if given, else the one of --inventory, else in the working directory. */
+/**
+ * Resolves to the path of the file to write: in `folder` if it is given, or else the file named by --inventory, or else
+ * in the working directory.
+ */
 async function placeFor(
   { inventoryFile }: Fleet,
   { cwd }: Io,
@@ -27,7 +30,8 @@ async function placeFor(
 }
 
 /**
- * Asks before an inventory is created below another one: commands in that directory would then use only the new one.
+ * Asks for confirmation before creating an inventory in a directory below another inventory: commands in that directory
+ * would then use only the new inventory.
  */
 async function confirmNested(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,

@@ -22,7 +22,7 @@ export const planOptions = {
   ),
 } as const
 
-/** Names of the machines that options choose; undefined means all machines. */
+/** Resolves to the names of the machines that options select, or undefined for all machines. */
 export async function chosenNames({
   fleet,
   targets,

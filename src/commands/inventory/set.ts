@@ -17,11 +17,14 @@ function describeSet(whose: string, changes: readonly FieldChange[]): string {
   return lines.join('')
 }
 
-/** Whether the host must be changed too: labels, for instance, exist only in the inventory. */
+/**
+ * Whether the host must be changed too. For example, it need not be changed for labels, which exist only in the
+ * inventory.
+ */
 const concernsHost = (changes: readonly FieldChange[]): boolean =>
   changes.some(({ key }) => !key.startsWith('label.') && key !== 'protected')
 
-/** Describes the next command, which applies the changes to the hosts. */
+/** Describes the command to run next, which applies the changes to the hosts. */
 function describeNext(machines: readonly Machine[], on: readonly string[]): string {
   const [first] = machines
   if (first === undefined) return ''

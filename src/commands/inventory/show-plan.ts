@@ -22,7 +22,7 @@ type Stream = 'stdout' | 'stderr'
 interface Sign {
   readonly sign: string
   readonly color: keyof Colors
-  /** The category in the count at the end of the plan. */
+  /** The category under which changes are counted at the end of the plan. */
   readonly counted: 'create' | 'adopt' | 'change' | 'replace' | 'remove'
 }
 
@@ -41,7 +41,7 @@ const signs: Readonly<Record<Change['action'], Sign>> = {
   remove: { sign: '-', color: 'red', counted: 'remove' },
 }
 
-/** If more than this many changes differ only in their machine, they are shown as one line. */
+/** The number of changes that may differ only in their machine before they are combined into one line. */
 const listedAlike = 10
 
 /** Changes that differ only in their machine. */
@@ -51,7 +51,10 @@ interface Alike {
   readonly machines: string[]
 }
 
-/** Groups changes that differ only in their machine. The groups are in the order of their first changes. */
+/**
+ * Groups changes that differ only in their machine. The groups are in the order of their first changes. Small groups
+ * are split up again.
+ */
 function groupAlike(changes: readonly Change[], hosts: PlanContext['hosts']): Alike[] {
   const groups = new Map<string, Alike>()
   for (const change of changes) {
@@ -69,10 +72,13 @@ function groupAlike(changes: readonly Change[], hosts: PlanContext['hosts']): Al
   )
 }
 
-/** Formats a line of details below a change. */
+/** Formats a line of details that is shown below a change. */
 const detail = (text: string): Styled => compose`      ${text}\n`
 
-/** Formats changes as lines. Below each change are lines for what it creates and what it grants to the host. */
+/**
+ * Formats changes as lines. Below each change are lines that describe the host that it creates and what it allows the
+ * host to use.
+ */
 function changeLines(
   colors: Colors | undefined,
   changes: readonly Change[],
@@ -103,7 +109,7 @@ function changeLines(
 export const describeChanges = (changes: readonly Change[]): Styled =>
   joinText(changeLines(undefined, changes, { hosts: new Map(), total: 0 }), '')
 
-/** The change of a machine after which a deployment to it can be compared or made. */
+/** What must happen to a machine before a deployment to it can be compared or made, keyed by the action. */
 const afterTexts: Readonly<Record<NonNullable<PlannedDeployment['after']>, string>> = {
   create: 'created',
   adopt: 'adopted',
@@ -116,7 +122,7 @@ const describeAfter = (after: PlannedDeployment['after'], machines: number): str
     ? ''
     : `, after the ${machines === 1 ? 'machine is' : 'machines are'} ${afterTexts[after]}`
 
-/** Formats deployments as lines; machines with the same changes share a line. */
+/** Formats deployments as lines. Machines with the same changes share a line. */
 export function deploymentLines(
   { green, yellow }: Colors,
   deployments: readonly PlannedDeployment[],
@@ -173,7 +179,7 @@ const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   autolock: 'change autolock for',
 }
 
-/** Formats changes of swarms as lines, in the order in which they are made. */
+/** Formats swarm changes as lines, in the order in which they are made. */
 const swarmLines = (colors: Colors, changes: readonly PlannedSwarmChange[]): Styled[] =>
   changes.map(({ swarm, machine, action, role, why, after }) => {
     const { sign, color } = swarmSigns[action]
@@ -182,11 +188,11 @@ const swarmLines = (colors: Colors, changes: readonly PlannedSwarmChange[]): Sty
     return compose`  ${colors[color](sign)} ${machine}: ${swarmTexts[action]} ${swarm}${as} (${why})${when}\n`
   })
 
-/** How many changes of swarms there are. */
+/** Describes the number of swarm changes and of swarms. */
 const countSwarmChanges = (changes: readonly PlannedSwarmChange[]): string =>
   `${counted(changes.length, 'change')} to ${counted(new Set(changes.map(({ swarm }) => swarm)).size, 'swarm')}`
 
-/** How many stacks are deployed, and on how many machines. */
+/** Describes how many stacks are deployed, and on how many machines and swarms. */
 export const countDeployments = (deployments: readonly PlannedDeployment[]): string => {
   const stacks = new Set(deployments.map(({ stack }) => stack)).size
   const onMachines = deployments.filter(({ swarm }) => swarm === undefined)
@@ -199,7 +205,7 @@ export const countDeployments = (deployments: readonly PlannedDeployment[]): str
   return `${counted(stacks, 'stack')} to deploy on ${places.join(' and ')}`
 }
 
-/** How many machines a plan creates, changes and removes. */
+/** Describes how many machines a plan creates, changes and removes. */
 function countOf(changes: readonly Change[]): string {
   const names: Record<Sign['counted'], Set<string>> = {
     create: new Set(),
@@ -217,7 +223,7 @@ function countOf(changes: readonly Change[]): string {
 
 const isDestructive = ({ destructive }: Change): boolean => destructive === true
 
-/** Returns a function that describes plans, in the colors of a stream. */
+/** Returns a function that describes a plan, using colors if the stream supports them. */
 export const planDescriber =
   (io: Io, stream: Stream, surroundings: PlanContext) =>
   (plan: ChangePlan): Styled =>
@@ -299,8 +305,8 @@ function describePlan(
 }
 
 /**
- * Returns the exit code of a plan: 2 if there are changes, 1 if there are none but something could not be checked or
- * needs the user's attention, 0 if there is nothing to do.
+ * Returns the exit code for a plan: 2 if there are changes; 1 if there are no changes but something could not be
+ * checked or needs the user's attention; 0 if there is nothing to do.
  */
 export function planCode({
   changes,

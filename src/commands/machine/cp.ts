@@ -135,10 +135,10 @@ export function describeProgress({ bytes, total }: CopyProgress, seconds: number
   return `${percent}% of ${humanSize(total)}, ${speed}, ${time} left`
 }
 
-/** Whether a source or target is a path on each of the chosen machines. */
+/** Whether a source or target is a path on each of the selected machines. */
 const onEach = (text: string): boolean => text.startsWith(':')
 
-/** Copies between this computer, or one machine, and each of several machines. */
+/** Copies between one place (this computer or a machine) and each of several machines. */
 async function copyOnEach(
   { fleet, io, format }: CommandContext,
   { sources, target, targets }: { sources: readonly string[]; target: string; targets: Targets },
@@ -195,10 +195,10 @@ async function copyOnEach(
   return writeResults(io, gathered, format) || code
 }
 
-/** The default number of machines to copy to at the same time: they share the network of this computer. */
+/** The default number of machines to copy to at the same time. It is low because they share this computer's network. */
 const defaultConcurrency = 8
 
-/** Creates the directory for the files from one of several machines. */
+/** Creates the directory for the files from one of the machines, if files are copied from several. */
 async function folderFor(target: string, machine: string): Promise<string> {
   const folder = join(target, machine)
   await mkdir(folder, { recursive: true }).catch((cause: unknown) => {

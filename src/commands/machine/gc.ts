@@ -9,12 +9,12 @@ import { any, defineCommand, texts } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
-/** A host without an entry, as `fleet gc` shows it. */
+/** A host that has no entry in the inventory, as `fleet gc` shows it. */
 interface Row extends Pick<Orphan, 'driver' | 'machine' | 'token' | 'parts'> {
   readonly created: string | undefined
   readonly createdBy: string | undefined
   readonly protected: boolean
-  /** Why the host is kept unless its name is given. */
+  /** Why the host is kept unless the user specifies its name. */
   readonly keptBecause: string | undefined
 }
 
@@ -43,7 +43,10 @@ const has =
   ({ machine, token }: Orphan): boolean =>
     machine === name || token === name
 
-/** The orphans with these machine names or tokens. Throws kind `unknown-machine` if there is none for a name. */
+/**
+ * Returns the orphans that have these machine names or tokens. Throws kind `unknown-machine` for a name that none of
+ * them has.
+ */
 function named(orphans: readonly Orphan[], names: readonly string[]): readonly Orphan[] {
   const missing = names.find((name) => !orphans.some(has(name)))
   if (missing !== undefined) {

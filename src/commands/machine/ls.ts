@@ -79,19 +79,19 @@ function addressOf({ host }: Machine): string {
   return host.port === undefined ? host.address : `${host.address}:${host.port}`
 }
 
-/** The selector for a filter of Docker Machine. Throws kind `usage`. */
+/** Returns the selector that is equivalent to a Docker Machine filter. Throws kind `usage` for an invalid filter. */
 function selectorOf(filter: string): string {
   const [, key = '', value = ''] = /^(name|driver|state|label)=([^,!]+)$/.exec(filter) ?? []
   if (key === 'driver') return filter
   if (key === 'state') return `state=${value.toLowerCase()}`
-  if (key === 'name') return /[*?]/.test(value) ? value : `*${value}*` // a part of the name, as in docker
+  if (key === 'name') return /[*?]/.test(value) ? value : `*${value}*` // matches a part of the name, as in docker
   if (key === 'label' && /^[^=]+=/.test(value)) return value
   throw new UserError('usage', `--filter: ${JSON.stringify(filter)} is not a valid filter`, {
     hint: 'use driver=NAME, state=STATE, name=PART or label=KEY=VALUE',
   })
 }
 
-/** Resolves to the machines to list. Unlike a selector, a filter may match none. */
+/** Resolves to the machines to list. Unlike a selector, a filter is allowed to match no machine. */
 async function machinesToList(
   fleet: Invocation['fleet'],
   targets: Targets,

@@ -57,7 +57,7 @@ export const sftp = defineCommand({
     const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
     const { serveSftp } = await import('../../operations/mount/sftp-server.ts')
     const machine = await chooseMachine(fleet, args.name)
-    // A separate connection stays open when the broker stops.
+    // A separate connection stays open even if the broker stops.
     return await serveSftp(await fleet.connectApart(machine), passThroughStreams(io))
   },
 })

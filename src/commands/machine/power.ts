@@ -10,7 +10,7 @@ import { drainOptions, openMembers } from '../swarm/open-members.ts'
 /** Changes the power state of one machine. */
 type Switch = (machine: Machine, context: Context, calls: WorkCalls) => Promise<ReadyMachine>
 
-/** Changes the power state of machines, and prints them. */
+/** Changes the power state of several machines, and prints those that were changed. */
 async function switchAll(
   { fleet, io, targets, format }: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   machines: readonly Machine[],
@@ -63,7 +63,7 @@ const start = defineCommand({
   },
 })
 
-/** Defines a command that turns hosts off, which may be nodes of swarms. */
+/** Defines a command that shuts down or restarts hosts. The hosts may be nodes of swarms. */
 const interruptingCommand = (
   verb: Exclude<PowerVerb, 'start'>,
   summary: string,

@@ -33,7 +33,7 @@ function resultOf(name: string, { plan, probe, skipped }: ProvisionedHost): stri
   return `${name} is ready${engine}`
 }
 
-/** Installs or repairs Docker on several machines, after one confirmation of all changes. */
+/** Installs or repairs Docker on several machines, after asking once for confirmation of all changes. */
 async function provisionAll(
   context: CommandContext,
   machines: readonly Machine[],

@@ -16,7 +16,7 @@ function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): vo
   io.stderr.write(`${name}: current host key: ${after}\n`)
 }
 
-/** Asks whether the new key is correct. Throws kind `usage` if there is no terminal to ask on. */
+/** Asks whether to accept a machine's new host key. Throws kind `usage` if there is no terminal to ask on. */
 function askToAccept(io: Io, machine: Machine): Promise<boolean> {
   if (canPrompt(io)) return confirm(io, `Accept the new host key for ${machine.name}?`)
   throw new UserError('usage', 'confirmation is required, but there is no terminal to prompt on', {
@@ -25,7 +25,7 @@ function askToAccept(io: Io, machine: Machine): Promise<boolean> {
   })
 }
 
-/** Shows the change of each machine, and asks about it. */
+/** Shows the old and new key of each machine, and asks whether to accept the new one. */
 async function askForEach(
   io: Io,
   proposals: readonly Proposal<KeyChange>[],
@@ -38,7 +38,7 @@ async function askForEach(
   return agreed
 }
 
-/** Accepts the new keys of several machines; those whose keys are unchanged are skipped. */
+/** Accepts the new host keys of several machines. Machines whose keys have not changed are skipped. */
 async function rekeyAll(
   context: CommandContext,
   machines: readonly Machine[],

@@ -2,7 +2,10 @@ import type { CreatedMachine } from '../../operations/create/create-machine.ts'
 import { writeJson } from '../../ui/table.ts'
 import type { Invocation } from '../command.ts'
 
-/** Reports new machines, and makes the first one active if none is. With `many`, the JSON form is an array. */
+/**
+ * Reports new machines. If no machine is active, makes the first of them that has an engine the active machine. With
+ * `many`, the JSON form is an array.
+ */
 export async function reportMachines(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   created: readonly CreatedMachine[],

@@ -12,7 +12,7 @@ import { drainOptions, openMembers } from '../swarm/open-members.ts'
 
 const names = { names: machinesArgument('machine names', 'required') }
 
-/** Asks for the name of a protected machine. `--yes` does not replace this confirmation. */
+/** Asks the user to type the name of a protected machine. `--yes` does not replace this confirmation. */
 function askForName(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
     throw new UserError(
@@ -27,10 +27,10 @@ function askForName(io: Io, { name }: Machine): Promise<string> {
   return askText(io, `${name} is protected. Type its name to remove it:`)
 }
 
-/** Whether fleet created the host, so that removing the machine removes it too. */
+/** Whether fleet created the host, which is then removed together with the machine. */
 const isCreated = ({ host }: Machine): boolean => host?.token !== undefined
 
-/** Describes what will be removed with a machine. `swarm`: the swarm that it leaves. */
+/** Describes what will be removed together with a machine. `swarm`: the swarm that it will leave. */
 function describeRemoval(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
   if (!isCreated(machine)) {
@@ -43,7 +43,7 @@ function describeRemoval(machine: Machine, forget: boolean, swarm?: string): str
     : `${name}: its entry and the host (${where}), with everything that fleet created for it`
 }
 
-/** Describes what was removed with a machine, and what is left. `swarm`: the swarm that it has left. */
+/** Describes what was removed together with a machine, and what is left. `swarm`: the swarm that it has left. */
 function describeRemoved(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
@@ -69,8 +69,8 @@ interface Removal {
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
 
 /**
- * Resolves to the machines to remove. Machines that a selector chose but that are not created yet are skipped, since
- * there is nothing to remove.
+ * Resolves to the machines to remove. Machines that were chosen by a selector but have not been created yet are
+ * skipped, because there is nothing to remove.
  */
 async function chooseRemovals({ fleet, io, format, targets }: CommandContext): Promise<Machine[]> {
   const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
@@ -96,7 +96,10 @@ async function initializedSwarms(fleet: Invocation['fleet']) {
     .map((swarm) => ({ name: swarm.name, roles: rolesOf(swarm, machines.values()) }))
 }
 
-/** Shows what will be removed and asks for confirmation. With a selector, it is shown even with `--yes`. */
+/**
+ * Shows what will be removed and asks for confirmation. If the machines were chosen by a selector, shows it even with
+ * `--yes`.
+ */
 async function confirmRemoval(
   { fleet, io, format, targets }: CommandContext,
   machines: readonly Machine[],
@@ -124,12 +127,12 @@ async function confirmRemoval(
 }
 
 /**
- * The number of machines that are removed at the same time: requests to providers are combined, and most of the time is
- * spent waiting.
+ * The number of machines that are removed at the same time. It is high because requests to providers are combined, and
+ * most of the time is spent waiting.
  */
 const removalConcurrency = 64
 
-/** Removes machines after confirmation, and reports the result. */
+/** Removes machines after the user has confirmed, and reports the result. */
 async function removeAll(context: CommandContext, removal: Removal): Promise<number> {
   const { fleet, io, format, targets } = context
   const { forget } = removal

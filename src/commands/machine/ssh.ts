@@ -100,7 +100,10 @@ export const ssh = defineCommand({
   },
 })
 
-/** The forwards that the options name, if any. Throws kind `usage`. */
+/**
+ * Resolves to the port forwards that the options specify, or undefined if there are none. Throws kind `usage` for
+ * invalid options.
+ */
 async function readForwards({
   local,
   remote,
@@ -136,7 +139,7 @@ async function forwardPorts(
   })
 }
 
-/** Waits for Ctrl-C. Rejects on Ctrl-C, or when the connection is lost. */
+/** Waits for Ctrl-C. Always rejects: on Ctrl-C, or when the connection is lost. */
 async function waitForEnd({ signal }: Io, { lost }: Transport): Promise<never> {
   const cancelled = new Promise<never>((_resolve, reject) => {
     if (signal.aborted) reject(signal.reason)
@@ -145,7 +148,9 @@ async function waitForEnd({ signal }: Io, { lost }: Transport): Promise<never> {
   return await Promise.race([cancelled, lost])
 }
 
-/** Refuses options that need several machines. With one, the command uses the terminal directly, like ssh. */
+/**
+ * Refuses options that require several machines. With one machine, the command uses the terminal directly, like ssh.
+ */
 function requireMany({ timeoutMs, maxFail }: Targets, { json, fold }: Format): void {
   if (timeoutMs === undefined && maxFail === undefined && !json && !fold) return
   throw new UserError(

@@ -14,7 +14,7 @@ import { drainOptions, openMembers } from '../swarm/open-members.ts'
 const describeUpgrade = ({ name }: Machine, { package: engine, from, to }: EngineUpgrade): string =>
   `${name}: upgrade ${engine} ${from} -> ${to}\n`
 
-/** Checks a version or its first part: it becomes an argument of a script. */
+/** Checks that a text is a version or the first part of one, because it becomes an argument of a script. */
 function parseVersion(version: string): string {
   if (/^\d(?:[\w.~+-]*\w)?$/.test(version)) return version
   throw new UserError('usage', `${JSON.stringify(version)} is not a Docker version`, {

@@ -17,8 +17,8 @@ import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /**
- * Lists what the machines may use of this computer, and asks about paths outside the directory of the inventory, unless
- * they were given as options. Machines that cannot be created are ignored here: their creation reports why.
+ * Lists what the machines may use on this computer, and asks about paths outside the inventory's directory unless they
+ * were given as options. Machines that cannot be created are ignored here: creating them will report why.
  */
 async function reviewGrants(
   context: CommandContext,
@@ -46,8 +46,8 @@ async function reviewGrants(
 }
 
 /**
- * Creates the machines, several at the same time. With --rollback, a creation that fails or is stopped is undone
- * immediately.
+ * Creates the machines, several at the same time. With --rollback, a creation is undone immediately if it fails or is
+ * stopped.
  */
 async function createAll(
   context: CommandContext,

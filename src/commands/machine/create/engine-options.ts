@@ -2,7 +2,9 @@ import { UserError } from '../../../errors.ts'
 import type { EngineSpec, Json } from '../../../machine/engine-spec.ts'
 import { flag, text, texts } from '../../command.ts'
 
-/** The options of `fleet create` for the engine. Options that Docker Machine has too have the same names. */
+/**
+ * The options of `fleet create` for the engine. Options that also exist in Docker Machine have the same names there.
+ */
 export const engineOptions = {
   engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
   engineChannel: text(
@@ -53,7 +55,7 @@ interface EngineValues {
   readonly engineRegistryMirror: readonly string[]
 }
 
-/** Flags of dockerd that can be repeated, and their keys in daemon.json (docs.docker.com/reference/cli/dockerd). */
+/** dockerd flags that can be repeated, and their keys in daemon.json (docs.docker.com/reference/cli/dockerd). */
 const listKeys: Readonly<Record<string, string>> = {
   dns: 'dns',
   'dns-opt': 'dns-opts',
@@ -67,7 +69,7 @@ const listKeys: Readonly<Record<string, string>> = {
   'allow-nondistributable-artifacts': 'allow-nondistributable-artifacts',
 }
 
-/** Flags with another name in daemon.json. */
+/** dockerd flags that have a different name in daemon.json. */
 const otherKeys: Readonly<Record<string, string>> = {
   g: 'data-root',
   graph: 'data-root',
@@ -78,14 +80,14 @@ const otherKeys: Readonly<Record<string, string>> = {
   H: 'hosts',
 }
 
-/** Keys of daemon.json with a number. */
+/** Keys in daemon.json whose values are numbers. */
 const numberKeys = new Set([
   ...['mtu', 'network-control-plane-mtu', 'network-diagnostic-port', 'oom-score-adjust'],
   ...['max-concurrent-downloads', 'max-concurrent-uploads', 'max-download-attempts'],
   ...['shutdown-timeout', 'cpu-rt-period', 'cpu-rt-runtime'],
 ])
 
-/** Splits `key=value`. Throws kind `usage` if there is no key. */
+/** Splits `key=value`. Throws kind `usage` if the key is missing. */
 function splitPair(option: string, word: string): readonly [key: string, value: string] {
   const at = word.indexOf('=')
   if (at > 0) return [word.slice(0, at), word.slice(at + 1)]
@@ -94,7 +96,7 @@ function splitPair(option: string, word: string): readonly [key: string, value: 
   })
 }
 
-/** Adds an option of dockerd to the settings of daemon.json. */
+/** Adds a dockerd option to the settings for daemon.json. */
 function addOption(config: Map<string, Json>, word: string): void {
   const [, flagName = '', value = 'true'] = /^-{0,2}([^=]*)(?:=(.*))?$/s.exec(word) ?? []
   const append = (key: string, item: Json): void => {
@@ -132,7 +134,10 @@ function addOption(config: Map<string, Json>, word: string): void {
 /** Whether a registry is a network, such as `10.0.0.0/8`. */
 const isNetwork = (word: string): boolean => word.includes('/')
 
-/** The registries of the options. A network (`10.0.0.0/8`) can only be in the list of daemon.json. */
+/**
+ * Returns the registries that the options configure. A network (`10.0.0.0/8`) can be listed only in daemon.json, so it
+ * is added to `config`.
+ */
 function registriesOf(
   { engineInsecureRegistry, engineRegistryMirror: mirrors }: EngineValues,
   config: Map<string, Json>,
@@ -171,8 +176,8 @@ function channelOf(name: string | undefined): EngineSpec['channel'] {
 }
 
 /**
- * Resolves to the engine that the options specify; undefined if they specify none. Throws kind `usage` for invalid
- * values.
+ * Resolves to the engine settings that the options specify; undefined if they specify none. Throws kind `usage` for
+ * invalid values.
  */
 export async function engineFrom(values: EngineValues): Promise<EngineSpec | 'none' | undefined> {
   if (values.engineInstallUrl !== undefined) refuseInstallUrl(values.engineInstallUrl)

@@ -8,7 +8,7 @@ import { canPrompt, choose } from '../../../ui/prompt.ts'
 import type { Invocation } from '../../command.ts'
 import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 
-/** Machines whose creation was started and is not complete. */
+/** Resolves to those of the named machines whose creation has been started but is not complete. */
 async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machine[]> {
   const { machines } = await (await fleet.inventory()).read()
   const wanted = new Set(names)
@@ -19,7 +19,7 @@ async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machi
 
 const namesOf = (machines: readonly Machine[]): MachineName[] => machines.map(({ name }) => name)
 
-/** The commands that continue or undo a creation. */
+/** Returns the commands that continue or undo a creation. */
 const nextSteps = (
   names: readonly string[],
   continueWith = `fleet create ${names.join(' ')}`,
@@ -29,13 +29,16 @@ const nextSteps = (
 const mayCost = ({ host }: Machine): boolean =>
   host?.token !== undefined && host.resources?.['computer'] === undefined
 
-/** Lists the partly created machines, and says if they may cost money. */
+/** Describes the partly created machines, and says whether they may cost money. */
 function describePartial(partial: readonly Machine[]): string {
   const costNote = partial.some(mayCost) ? ' and may cost money until removed' : ''
   return `${foldNames(namesOf(partial))} ${partial.length === 1 ? 'was' : 'were'} only partly created${costNote}`
 }
 
-/** Resolves to the error of one machine, with the commands that continue or undo its creation in the hint. */
+/**
+ * Resolves to `error`. If the creation of a named machine is incomplete, the commands that continue or undo it are
+ * added to the hint.
+ */
 export async function explainUnfinished(
   fleet: Fleet,
   names: readonly MachineName[],
@@ -52,8 +55,8 @@ export async function explainUnfinished(
 }
 
 /**
- * Prints how to continue or undo creations, after their failures were reported; `continueWith` is the command that
- * continues.
+ * Prints the commands that continue or undo incomplete creations, after their failures have been reported.
+ * `continueWith` is the command that continues.
  */
 export async function reportUnfinished(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
@@ -64,7 +67,10 @@ export async function reportUnfinished(
   if (partial.length > 0 && !format.json) io.stderr.write(`  ${nextSteps(partial, continueWith)}\n`)
 }
 
-/** Resolves to the error for an interrupted apply: what it leaves behind, and the next commands. */
+/**
+ * Resolves to the error for an interrupted apply: it says which machines are only partly created or removed, and which
+ * command to run next.
+ */
 export async function explainStoppedApply(
   fleet: Fleet,
   names: readonly string[],
@@ -94,7 +100,9 @@ export async function explainStoppedApply(
   })
 }
 
-/** The parameters for undoing a creation. `written`: the machines whose entries existed before and are kept. */
+/**
+ * The parameters for undoing a creation. `written`: the machines whose entries already existed and are therefore kept.
+ */
 interface UndoCalls {
   readonly written: ReadonlySet<MachineName>
   readonly progress: Progress
@@ -115,7 +123,7 @@ async function undo(
   })
 }
 
-/** Undoes a creation that ended with `error`. Throws kind `failed` with both reasons if that fails. */
+/** Undoes a creation that failed with `error`. If that fails too, throws kind `failed` with both reasons. */
 export async function rollBack(
   fleet: Fleet,
   name: MachineName,
@@ -135,8 +143,8 @@ export async function rollBack(
 }
 
 /**
- * Handles creations that the user interrupted. On a terminal, asks whether to keep or to undo them; otherwise, keeps
- * them. Throws kind `cancelled`; the message says what was done.
+ * Handles creations that the user interrupted. On a terminal, asks whether to keep or undo them; otherwise, keeps them.
+ * Throws kind `cancelled` with a message that says what was done.
  */
 export async function handleInterruption(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,

@@ -40,13 +40,16 @@ export const creationOptions = {
   yes: yesOption,
 } as const
 
-/** The keys of {@link creationOptions} that apply only to new hosts (`made`), or only to existing ones. */
+/**
+ * The keys of {@link creationOptions} that apply only to new hosts (`made`), and those that apply only to existing
+ * hosts.
+ */
 const fitting = {
   made: ['engineVersion', 'engineChannel', 'engineRepository', 'userData', 'rollback'],
   existing: ['identity', 'installEngine', 'hostKey', 'acceptNew'],
 } as const
 
-/** Refuses options that do not apply to the hosts of the driver. Throws kind `usage`. */
+/** Refuses options that do not apply to the hosts that the driver provides. Throws kind `usage`. */
 export function checkFitting(
   options: Readonly<Record<string, unknown>>,
   { driver, makesHosts }: { driver: string; makesHosts: boolean },
@@ -64,13 +67,13 @@ export function checkFitting(
   })
 }
 
-/** The driver of the machine named directly after `create`, if the machine has an entry. */
+/** Resolves to the driver of the machine that is named directly after `create`, if that machine has an entry. */
 async function driverOfEntry(argv: readonly string[], fleet: Fleet): Promise<string | undefined> {
   const name = argv[argv.indexOf('create') + 1]
   if (name === undefined || name.startsWith('-') || argv.every((word) => !word.startsWith('--'))) {
     return undefined
   }
-  // The command itself reports an inventory that cannot be read; its help does not require the inventory.
+  // The command itself reports an unreadable inventory; its help does not require an inventory.
   const inventory = await fleet
     .inventory()
     .then((store) => store.read())
@@ -79,15 +82,15 @@ async function driverOfEntry(argv: readonly string[], fleet: Fleet): Promise<str
 }
 
 /**
- * Returns the placeholder for the value of a flag in help: the last word of its name. Undefined for a flag without a
- * value.
+ * Returns the placeholder for a flag's value in help: the last word of the flag's name. Returns undefined for a flag
+ * without a value.
  */
 function placeholderOf({ name, type, default: fallback }: OptionFlag): string | undefined {
   if (type === 'boolean') return fallback === true ? '<true|false>' : undefined
   return `<${name.split('-').at(-1)}>`
 }
 
-/** Defines the flag for an option of a driver. */
+/** Defines the command-line flag for a driver option. */
 function driverFlag(driver: string, option: OptionFlag, about: string): Option<unknown> {
   const placeholder = placeholderOf(option)
   const { name } = option
@@ -97,8 +100,8 @@ function driverFlag(driver: string, option: OptionFlag, about: string): Option<u
 }
 
 /**
- * Resolves to the driver of this name. For a driver of Docker Machine that does not exist in fleet, the error says what
- * to use instead.
+ * Resolves to the driver called `name`. For a Docker Machine driver that does not exist in fleet, the error's hint says
+ * what to use instead.
  */
 async function findDriver(fleet: Fleet, name: string): Promise<DriverDefinition> {
   try {
@@ -111,8 +114,8 @@ async function findDriver(fleet: Fleet, name: string): Promise<DriverDefinition>
 }
 
 /**
- * Resolves to the options that depend on the driver: `--driver` with the names of all drivers, and the options of the
- * driver that `argv` names, for a new host or an existing one.
+ * Resolves to the options that depend on the driver: `--driver`, whose description lists all drivers, and the options
+ * of the driver that `argv` names, for a new host or an existing one.
  */
 export async function driverOptions(
   argv: readonly string[],
@@ -135,7 +138,7 @@ export async function driverOptions(
   }
 }
 
-/** The command-line words that set options to these values. */
+/** Returns the command-line words that set options to these values. */
 export function optionWords(
   options: Readonly<Record<string, Pick<Option<unknown>, 'flags'>>>,
   values: Readonly<Record<string, unknown>>,

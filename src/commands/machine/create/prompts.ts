@@ -16,14 +16,14 @@ import { askText, canPrompt, choose, confirm } from '../../../ui/prompt.ts'
 import { requireConsent } from '../../options/confirmation.ts'
 import { creationOptions, optionWords } from './options.ts'
 
-/** The command line of `fleet create`: options by key, and options of the driver by name. */
+/** The command line of `fleet create`. Its options are keyed by property, and driver options by flag name. */
 interface Typed {
   readonly names: readonly string[]
   readonly driver: string | undefined
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** The machines to create. Without a driver, the entries in the inventory name it. */
+/** The machines to create. If there is no driver, their entries in the inventory specify it. */
 interface Creation {
   readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined
@@ -34,8 +34,8 @@ interface Creation {
 const unset = ''
 
 /**
- * Asks for an option of a driver. Undefined if the option stays unset, or the answer is the default. `preset` is the
- * default that the inventory sets for the driver.
+ * Asks for a driver option. Resolves to undefined if the option stays unset or the answer is the default. `preset` is
+ * the default that the inventory sets for the driver.
  */
 async function askOption(
   io: Io,
@@ -48,7 +48,7 @@ async function askOption(
   const held = preset ?? flag.default
   const fallback = held === undefined ? undefined : `${held as string | number | boolean}`
   const isNeeded = flag.required && fallback === undefined
-  // The description begins with the meaning of the option; its name is part of the command that is printed at the end.
+  // The question shows the option's meaning, not its name: the name is part of the command that is printed at the end.
   const question = description === '' ? name : description.replace(/\.$/, '')
   const statesDefault = question.includes('(default: ')
   if (type === 'boolean') {
@@ -82,7 +82,7 @@ async function askOption(
   return answer === unset || answer === fallback ? undefined : answer
 }
 
-/** Asks for the driver: a built-in one, or another one that the inventory uses. */
+/** Asks for the driver: a built-in one, or another driver that the inventory uses. */
 async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<string> {
   const { drivers } = await import('../../../drivers/index.ts')
   const used = [...[...machines.values()].map(({ driver }) => driver), ...Object.keys(defaults)]
@@ -98,8 +98,8 @@ async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<str
 }
 
 /**
- * Returns why a name cannot be used for a new machine; undefined if it can. A machine with an entry but no host can be
- * created.
+ * Returns why a name cannot be used for a new machine; undefined if it can. A machine that has an entry but no host can
+ * still be created.
  */
 function nameError(text: string, { machines }: Inventory): string | undefined {
   if (!isMachineName(text)) return `use ${machineNameRule}`
@@ -117,8 +117,8 @@ const askName = async (io: Io, inventory: Inventory): Promise<MachineName> =>
   )
 
 /**
- * The options to ask for: required ones that are not set, and, in guided mode, those that the driver lists in
- * `prompts`.
+ * Resolves to the options to ask for: required options that are not set, and, in guided mode, those that the driver
+ * lists in `prompts`.
  */
 async function flagsToAsk(
   driver: DriverDefinition,
@@ -153,7 +153,7 @@ function needsDriver(names: readonly MachineName[], { profiles }: Inventory): Us
 
 /**
  * Completes the command line by asking on a terminal for the driver, the name, and the options that the driver requires
- * or lists in `prompts`. Prints the complete command line for the next time.
+ * or lists in `prompts`. Prints the complete command line for later use.
  */
 export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
   const isInteractive = canPrompt(io)
@@ -190,10 +190,10 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
   return { names, driver, options }
 }
 
-/** Options that describe a host and its cost; drivers use different names. */
+/** The options that determine the kind of host and its cost. Different drivers use different names. */
 const describingOption = /^(?:region|location|zone|type|size|cpus|memory|disk|image)$/
 
-/** Shows what will be created, and asks for confirmation. An existing host needs none. */
+/** Shows what will be created, and asks for confirmation. Existing hosts do not require confirmation. */
 async function confirmCreation(
   { io, fleet }: { readonly io: Io; readonly fleet: Fleet },
   { names, driver, options }: Creation & { readonly driver: DriverDefinition },
@@ -224,7 +224,7 @@ async function confirmCreation(
   )
 }
 
-/** Prints the command line that gives the same answers. */
+/** Prints the command line that is equivalent to the answers. */
 async function printCommand(
   io: Io,
   { names, driver, options }: Creation & { driver: DriverDefinition },

@@ -14,7 +14,7 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 
 type Options = Invocation<Record<string, never>, typeof creationOptions>['options']
 
-/** The machines to create, after all prompts. */
+/** The machines to create, once all questions have been answered. */
 export interface CreationRequest {
   readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined
@@ -22,7 +22,7 @@ export interface CreationRequest {
   readonly options: Options
 }
 
-/** Returns the names to create: the given ones, or numbered ones with --count. */
+/** Returns the names of the machines to create: the given names, or numbered names with --count. */
 export function numberNames(
   names: readonly MachineName[],
   count: number | undefined,
@@ -37,14 +37,14 @@ export function numberNames(
   return Array.from({ length: count }, (_, index) => parseMachineName(`${name}-${index + 1}`))
 }
 
-/** Resolves to the path of the user-data file, relative to the directory of the inventory. */
+/** Resolves to the path of the user-data file, relative to the inventory's directory. */
 async function userDataFrom(fleet: Fleet, cwd: string, file: string | undefined) {
   if (file === undefined) return undefined
   const { location } = await fleet.inventory()
   return relative(dirname(location), resolve(cwd, file)).replaceAll(sep, '/')
 }
 
-/** Checks that the options apply to the driver, and that the options of one host are not used for several. */
+/** Checks that the options apply to the driver, and that options for a single host are not used for several. */
 export async function checkDriver(
   fleet: Fleet,
   { names, driver, driverOptions, options }: CreationRequest,
@@ -65,7 +65,7 @@ export async function checkDriver(
   )
 }
 
-/** The request that is the same for each machine. */
+/** Resolves to the part of the request that is the same for all machines. */
 export async function requestFor(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   { driver, driverOptions, options }: CreationRequest,
