@@ -5,8 +5,8 @@ import { commonNamesOf, commonOptionsOf, operandsIn } from '../options/common-op
 import { UserError } from '../../errors.ts'
 
 /**
- * Splits a typed line into words, with quotes as in a shell; nothing is expanded. Throws kind `usage` for an unclosed
- * quote.
+ * Splits a typed line into words. Quotes work as in a shell, but nothing is expanded. Throws kind `usage` for an
+ * unclosed quote.
  */
 export function splitWords(line: string): string[] {
   const words: string[] = []
@@ -28,7 +28,7 @@ export function splitWords(line: string): string[] {
   return word === undefined ? words : [...words, word]
 }
 
-/** Returns the command that operands name, and the number of operands that form its name. */
+/** Returns the command that the operands name, and how many operands its name consists of. */
 function commandIn(operands: readonly string[]): { command: Command; words: number } | undefined {
   const [verb = '', second] = operands
   const group = findGroup(verb)
@@ -48,17 +48,17 @@ function commandIn(operands: readonly string[]): { command: Command; words: numb
 const choosesMachines = (words: readonly string[]): boolean =>
   words.some((word) => /^(?:-m|--machine|--on|--all|--retry-failed)(?:=|$)/.test(word))
 
-/** Whether a command has an argument that is completed with a matching kind of name. */
+/** Whether a command has an argument whose kind of completion matches a pattern. */
 const takes = (command: Command, pattern: RegExp): boolean =>
   Object.values(command.arguments ?? {}).some(({ completes }: Argument<unknown>) =>
     pattern.test(completes),
   )
 
 /**
- * Completes a typed command line of fleet with the selected targets: adds the names of containers, images or services,
- * or of machines, to a command that takes such names; otherwise, adds options that select the machines. Options and
- * operands that are already on the command line are kept. Throws as {@link splitWords} does, and kind `usage` for
- * services of several swarms.
+ * Adds the selected targets to a fleet command line that the user has typed. If the command takes names of containers,
+ * images, services or machines, adds those names; otherwise, adds options that select the machines. Options and
+ * operands that are already on the command line are kept. Throws as {@link splitWords} does, and throws kind `usage`
+ * for services in several swarms.
  */
 export function withTargets(line: string, targets: readonly Target[]): string[] {
   const typed = splitWords(line)

@@ -5,7 +5,7 @@ import type { ContainerItem } from './views/containers.ts'
 import type { ServiceItem } from './views/services.ts'
 import type { Row } from './views/view.ts'
 
-/** Returns the running containers that a row shows, as pairs of machine and container ID. */
+/** Returns the running containers that a row represents, as pairs of machine name and container ID. */
 function containersOf({ view, item }: Row): readonly (readonly [string, string])[] {
   if (view.name === 'containers') {
     const { machine, container } = item as ContainerItem
@@ -18,7 +18,7 @@ function containersOf({ view, item }: Row): readonly (readonly [string, string])
     .map(({ id }) => [machine.machine.name, id])
 }
 
-/** Returns what must be read from machines for what is on the screen. */
+/** Returns which data must be read from the machines for what is currently on the screen. */
 export function demandOf(model: Model): Demand {
   const { page } = model
   const list = listOf(model)

@@ -8,29 +8,29 @@ type ListLine =
   | { readonly row: Row; readonly index: number }
   | { readonly heading: string; readonly count: number }
 
-/** The rows of a view, and the part of them that is in the window. */
+/** The rows of a view, and which of them are in the window. */
 export interface List {
   readonly view: View
   readonly state: ViewState
   readonly rows: readonly Row[]
-  /** The number of rows without the filter. */
+  /** The number of rows before filtering. */
   readonly all: number
   readonly lines: readonly ListLine[]
-  /** The index of the selected row; -1 without rows. */
+  /** The index of the selected row; -1 if there are no rows. */
   readonly cursor: number
-  /** The index of the first line that is shown, so that the selected row is in the window. */
+  /** The index of the first line that is shown. It is chosen so that the selected row is in the window. */
   readonly top: number
-  /** The number of lines in the window. */
+  /** The number of lines that the window has for rows. */
   readonly height: number
 }
 
-/** Returns the number of lines at the top for the strip of all machines. */
+/** Returns the height, in lines, of the strip at the top that has a cell for each machine. */
 export function stripHeight({ view, machines, columns, rows }: Model): number {
   if (view !== 'machines' || machines.size < 2 || rows < 12) return 0
   return Math.min(3, Math.ceil(machines.size / Math.max(1, columns - 6)))
 }
 
-/** Returns the number of lines in the window for rows: all except title, strip, headings, message and keys. */
+/** Returns the number of lines that the window has for rows, not counting title, strip, headings, message and keys. */
 const listHeight = (model: Model): number => Math.max(1, model.rows - 4 - stripHeight(model))
 
 const compare = (a: number | string, b: number | string): number =>
@@ -68,7 +68,7 @@ function linesOf(rows: readonly Row[], grouping: ViewState['grouping']): readonl
   return lines
 }
 
-/** Sorts rows by group. Groups are in the order of their first rows, but stacks are sorted by name. */
+/** Sorts rows by group. The groups are in the order of their first rows, except that stacks are sorted by name. */
 function groupRows(rows: readonly Row[], grouping: ViewState['grouping']): readonly Row[] {
   if (grouping === 'none') return rows
   const groups = new Map<string, Row[]>()
@@ -106,7 +106,7 @@ function computeList(model: Model): List {
   const cursor = found === -1 ? Math.min(state.cursor.index, rows.length - 1) : found
   const height = listHeight(model)
   const line = lines.findIndex((one) => 'index' in one && one.index === cursor)
-  // The heading above the first row of a group is shown with it.
+  // The heading above the first row of a group is kept visible together with that row.
   const first = line > 0 && 'heading' in (lines[line - 1] ?? {}) ? line - 1 : line
   const lowest = Math.max(0, lines.length - height)
   const top = Math.max(0, Math.min(state.top, lowest, first < 0 ? 0 : first))

@@ -17,13 +17,16 @@ import { applyUpdate } from './model/apply-update.ts'
 import { type Effect, type Model, type SwarmModel, initialModel } from './model/model.ts'
 import { pressKey } from './model/press-key.ts'
 
-/** The minimum time between redraws for new data, in milliseconds. Changes by keys are drawn immediately. */
+/** The minimum time between redraws for new data, in milliseconds. Changes made by keys are drawn immediately. */
 const frameMs = 500
 
 /** The minimum time between redraws while logs are shown, in milliseconds. */
 const logFrameMs = 100
 
-/** The time between updates of the current time, after which silent machines turn gray, in milliseconds. */
+/**
+ * The time between updates of the current time, in milliseconds. Machines that have stopped answering turn gray at such
+ * an update.
+ */
 const tickMs = 1000
 
 interface Start {
@@ -31,7 +34,7 @@ interface Start {
   readonly io: Io
   readonly machines: readonly Machine[]
   readonly stacks: Stacks
-  /** The swarms that the machines are in. */
+  /** The swarms that the machines belong to. */
   readonly swarms: readonly Pick<SwarmModel, 'name' | 'isProtected'>[]
   readonly isReadOnly: boolean
 }
@@ -55,7 +58,7 @@ function describeFailures(
 
 const nothing = (): void => {}
 
-/** Shows the dashboard until it is quit. Throws the signal's reason when the command is aborted. */
+/** Shows the dashboard until the user quits. If the command is aborted, throws the abort signal's reason. */
 export async function runDashboard({
   fleet,
   io,
@@ -114,7 +117,7 @@ export async function runDashboard({
     drawNow()
   })
 
-  /** Runs command lines of fleet on the terminal, one after the other. */
+  /** Runs fleet command lines on the terminal, in sequence. */
   async function runCommands(
     lines: readonly (readonly string[])[],
     pauses: boolean,

@@ -6,7 +6,7 @@ import { defineCommand, flag, machinesArgument } from '../command.ts'
 import { chooseNamed } from '../multi/choose-named.ts'
 
 /**
- * Resolves to the initialized swarms that have some of the machines as members, and whether any of their members is
+ * Resolves to the initialized swarms that any of the machines belong to, and whether any member of each swarm is
  * protected.
  */
 async function swarmsOf(

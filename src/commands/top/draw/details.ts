@@ -16,7 +16,7 @@ import type { Row } from '../views/view.ts'
 /** A function that draws one line of the details. */
 type Line = (canvas: Canvas, y: number) => void
 
-/** Returns the number of lines in the window for the details. */
+/** Returns the number of lines that the window has for the details. */
 export const detailsHeight = ({ rows }: Model): number => Math.max(1, rows - 3)
 
 const labelWidth = 14
@@ -208,7 +208,7 @@ function stackLines(
   ]
 }
 
-/** Returns the line of a task: its name, its machine, its state with the time since it changed, and its error. */
+/** Returns the line for a task: its name, its machine, its state and how long ago that changed, and its error. */
 function taskLine(model: Model, row: TaskRow): Line {
   const since = Date.parse(row.since)
   const lasting = Number.isNaN(since) ? '' : age((model.now - since) / 1000)
@@ -277,7 +277,7 @@ const shownRow = (model: Model): Row | undefined => {
   return listOf(model).rows.find(({ id }) => page.kind === 'details' && id === page.of)
 }
 
-/** Returns all lines of the details, of which the window shows a part. */
+/** Returns all lines of the details. The window may show only some of them. */
 export function detailsLines(model: Model): readonly Line[] {
   const row = shownRow(model)
   return row === undefined ? [plain('This item no longer exists.')] : linesOf(model, row)

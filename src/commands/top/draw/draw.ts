@@ -10,7 +10,7 @@ import { helpLines } from './help.ts'
 import { drawLogs } from './logs.ts'
 import { drawTable } from './table.ts'
 
-/** Draws the titles of all views, and, at the right end, how many machines answer. */
+/** Draws the titles of all views, and, at the right edge, how many machines are answering. */
 function drawTitle(canvas: Canvas, model: Model): void {
   const { look, machines, now, isReadOnly } = model
   let x = 0
@@ -83,7 +83,7 @@ const keysForTarget = (view: Model['view']): string => {
   return view === 'images' ? 'x actions  : command' : ': command'
 }
 
-/** Returns the end of a text that fits into so many cells. */
+/** Returns the longest end of a text that fits into `cells` cells. */
 function lastCells(text: string, cells: number): string {
   const characters = Array.from(oneLine(text))
   let [from, width] = [characters.length, 0]
@@ -91,12 +91,14 @@ function lastCells(text: string, cells: number): string {
   return characters.slice(from).join('')
 }
 
-/** Draws the line above the keys: the text that is being typed, else the last message, else a summary of the list. */
+/**
+ * Draws the line above the keys: the text that is being typed, or else the last message, or else a summary of the list.
+ */
 function drawStatus(canvas: Canvas, model: Model, y: number): void {
   const { look, dialog, message, page } = model
   const input = dialog && inputOf(dialog)
   if (input !== undefined) {
-    // If the input is too long, its end is shown, where the user is typing.
+    // If the input is too long, its end is shown, because that is where the user is typing.
     canvas.put(0, y, lastCells(`${input}_`, canvas.columns - 1), styleOf(look, 'strong'))
     return
   }
@@ -161,7 +163,7 @@ function drawMenu(
   canvas.put(x, y + 1 + lines.length, `${corners[2]}${rule}${corners[3]}`)
 }
 
-/** Draws the model. The result depends only on the model, which includes the size of the window. */
+/** Draws the model. The result depends only on the model, which also contains the size of the window. */
 export function draw(model: Model): Canvas {
   const { columns, rows, page, dialog, look } = model
   const canvas = new Canvas(columns, rows)

@@ -1,13 +1,13 @@
 import { cellWidth } from '../../../ui/screen/canvas.ts'
 
-/** The names that loggers use for the fields of a JSON line with its message, its level and its time. */
+/** The names that loggers use for the message, the level and the time in a JSON log line. */
 const [messageFields, levelFields, timeFields] = [
   ['msg', 'message', 'event', 'log'],
   ['level', 'lvl', 'severity', 'levelname'],
   ['time', 'ts', 'timestamp', '@timestamp'],
 ] as const
 
-/** Cuts a text into lines of `width` cells. */
+/** Breaks a text into lines of at most `width` cells. */
 function wrap(text: string, width: number): readonly string[] {
   if (cellWidth(text) <= width) return [text]
   const lines: string[] = []
@@ -24,7 +24,10 @@ function wrap(text: string, width: number): readonly string[] {
   return [...lines, line]
 }
 
-/** Returns a complete log line, in lines of at most `width` cells: JSON with one field on each line. */
+/**
+ * Returns a log line in full, broken into lines of at most `width` cells. JSON is formatted with one field on each
+ * line.
+ */
 export function unfoldLine(line: string, width: number): readonly string[] {
   let shown = [line]
   if (/^\s*[{[]/.test(line)) {

@@ -44,7 +44,7 @@ const text = (unicode: boolean, lines: readonly Line[]): readonly string[] =>
     return `  ${shown.padEnd(14)} ${what}`
   })
 
-/** The lines of the help. */
+/** Returns the lines of the help page. */
 export function helpLines({ look: { unicode }, isReadOnly }: Model): readonly string[] {
   return [
     'Keys',

@@ -6,7 +6,7 @@ import { foldJson, unfoldLine } from './fold-json.ts'
 
 type Logs = Page & { readonly kind: 'logs' }
 
-/** Returns the number of lines in the window for the log. */
+/** Returns the number of lines that the window has for the log. */
 export const logsHeight = ({ rows }: Model): number => Math.max(1, rows - 3)
 
 /** Returns the indexes of the lines that contain the searched text, ignoring case. */
@@ -20,24 +20,25 @@ const sourceTones: readonly Tone[] = ['accent', 'good', 'warn', 'title', 'strong
 /** Returns the time of day of an engine's timestamp, which is in UTC. */
 const timeText = (time: string): string => time.slice(11, 19)
 
-/** The widths, in cells, of the time and of the name of a source. */
+/** The width, in cells, of the time, and of the name of a source. */
 const timeWidth = 9
 const sourceWidth = ({ sources }: Logs): number =>
   sources.length > 1 ? Math.min(30, Math.max(...sources.map(cellWidth))) + 1 : 0
 
-/** Returns the text of a line as it is shown: in one line of the window, or in several if it was unfolded. */
+/** Returns the text of a log line as shown: on one line of the window, or on several if the line is unfolded. */
 function textOf({ columns }: Model, page: Logs, index: number): readonly string[] {
   const text = page.lines[index]?.text ?? ''
   if (!page.unfolded.has(index + page.dropped)) return [page.isFolded ? foldJson(text) : text]
   return unfoldLine(text, columns - timeWidth - sourceWidth(page))
 }
 
-/** Returns the number of lines in the window that a line takes. */
+/** Returns the number of lines in the window that a log line occupies. */
 export const logTextHeight = (model: Model, page: Logs, index: number): number =>
   textOf(model, page, index).length
 
 /**
- * Returns the index of the line at the top: that of the page, but at most the one from which the rest fills the window.
+ * Returns the index of the line at the top of the window: the page's own position, but no further down than where the
+ * remaining lines just fill the window.
  */
 export function firstLogLine(model: Model, page: Logs): number {
   let room = logsHeight(model)
@@ -55,7 +56,7 @@ interface PlacedLine {
   readonly line: LogLine
   readonly text: string
   readonly y: number
-  /** Whether this is the first line of its text, which has the time and the source. */
+  /** Whether this is the first line of a log line's text. Only the first line shows the time and the source. */
   readonly isFirst: boolean
   readonly isSelected: boolean
 }
@@ -92,7 +93,7 @@ function drawLine(
   )
 }
 
-/** Draws merged logs: a title, and the lines from the one at the top. */
+/** Draws merged logs: a title, followed by the lines, starting with the one at the top. */
 export function drawLogs(canvas: Canvas, model: Model, page: Logs): void {
   const { look } = model
   const height = logsHeight(model)

@@ -15,10 +15,13 @@ interface Placed {
 /** The number of cells between columns. */
 const gap = 1
 
-/** The number of cells before the first column, where the mark of a row is drawn. */
+/** The number of cells before the first column, where the mark of a marked row is drawn. */
 const margin = 2
 
-/** The columns that fit: those with the highest `drop` are left out first, and the rest of the room is shared. */
+/**
+ * Returns the columns that fit into the window. Columns with the highest `drop` are left out first, and the remaining
+ * width is shared among the others.
+ */
 function placeColumns({ columns }: View, room: number): readonly Placed[] {
   let kept = columns.map((column, index) => ({ ...column, index }))
   const widthOf = (some: typeof kept): number =>
@@ -41,7 +44,9 @@ function placeColumns({ columns }: View, room: number): readonly Placed[] {
 
 const ellipsisOf = ({ unicode }: Look): string => (unicode ? '…' : '~')
 
-/** Draws one cell of a table. `style`: the style of the row; undefined: the style of the cell's tone. */
+/**
+ * Draws one cell of a table. `style` is the style of the row; if undefined, the cell is drawn in the style of its tone.
+ */
 function drawCell(
   canvas: Canvas,
   look: Look,
@@ -98,7 +103,7 @@ function drawRow(
   }
 }
 
-/** Draws the headings of a table, and its rows below. */
+/** Draws the headings of a table, and the rows below them. */
 export function drawTable(canvas: Canvas, model: Model, list: List, y: number): void {
   const { look } = model
   const { view, state, lines, top, height, cursor } = list
@@ -127,7 +132,7 @@ export function drawTable(canvas: Canvas, model: Model, list: List, y: number): 
   canvas.put(margin, y + 1, emptyText(model, list), styleOf(look, 'dim'))
 }
 
-/** Why a table is empty. */
+/** Returns a text that says why a table is empty. */
 function emptyText({ machines, view, swarms }: Model, { all, state }: List): string {
   if (all > 0) return `No ${view} match ${state.filter} (Esc clears the filter).`
   if (view === 'events') return 'No events yet.'

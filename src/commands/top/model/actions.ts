@@ -35,7 +35,7 @@ const actions: Readonly<Record<Target['kind'], readonly Action[]>> = {
   ],
 }
 
-/** Returns the actions for targets, which are all of one kind. */
+/** Returns the actions for targets, which must all be of the same kind. */
 export const actionsFor = (targets: readonly Target[]): readonly Action[] =>
   targets[0] === undefined ? [] : actions[targets[0].kind]
 
@@ -58,7 +58,8 @@ export function describeTargets(targets: readonly Target[]): string {
 const placeOf = ({ kind }: Target): string => (kind === 'service' ? 'in swarm' : 'on')
 
 /**
- * Returns the protected machines among the targets' machines, and, for services, the swarms with protected machines.
+ * Returns those of the targets' machines that are protected, and, for services, the swarms that have protected
+ * machines.
  */
 const protectedOf = (
   { machines, swarms }: Model,
@@ -75,7 +76,10 @@ const protectedOf = (
   ),
 ]
 
-/** Begins an action: returns the dialog for a number or a confirmation if the action needs one, else its effect. */
+/**
+ * Begins an action. If the action needs a number or a confirmation, returns the dialog that asks for it; otherwise,
+ * returns the effect of the action.
+ */
 export function begin(
   model: Model,
   { change, label, isDestructive }: Action,
@@ -95,7 +99,7 @@ export function begin(
   return { dialog: { kind: 'confirm', text: '', change, label, targets, names } }
 }
 
-/** Returns the question of a confirmation. */
+/** Returns the question that a confirmation asks. */
 export function questionOf({ label, change, targets, names }: Confirmation): string {
   const to = typeof change === 'object' ? ` to ${counted(change.replicas, 'replica')}` : ''
   const what = `${label} ${describeTargets(targets)}${to}`

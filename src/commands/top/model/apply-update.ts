@@ -75,7 +75,7 @@ function addLogs(model: Model, entries: readonly LogEntry[]): Model {
   }
 }
 
-/** Removes the usage of containers that no longer exist. */
+/** Removes the usage of containers that no longer exist on a machine. */
 function keepUsage(model: Model, machine: string, ids: ReadonlySet<string>): Model['usage'] {
   const gone = [...model.usage.keys()].filter((key) => {
     const [name, id = ''] = key.split('/')
@@ -87,7 +87,7 @@ function keepUsage(model: Model, machine: string, ids: ReadonlySet<string>): Mod
   return usage
 }
 
-/** Returns the model after an update. */
+/** Returns the model after applying an update. */
 export function applyUpdate(model: Model, update: Update): Model {
   switch (update.kind) {
     case 'connected':

@@ -4,7 +4,7 @@ import type { Machine } from '../../../machine/machine.ts'
 
 /** The properties of a row that a filter uses. */
 interface Filterable {
-  /** The machine of the row; undefined for a row that concerns several machines. */
+  /** The machine of the row; undefined if the row concerns several machines. */
   readonly machine: Machine | undefined
   /** The state of the item in the row, and the state of its machine. */
   readonly state: string
@@ -14,17 +14,17 @@ interface Filterable {
 }
 
 /**
- * Whether a word is a term of the selector language: it has a key, excludes, or is a glob. Other words are searched for
- * in the row.
+ * Whether a word is a term of the selector language: it contains a key or a glob, or it excludes machines. All other
+ * words are searched for in the row.
  */
 const isSelector = (word: string): boolean => /[=*?]|^!|^all$/.test(word)
 
 const stateTerm = /^state(!?)=(.+)$/
 
 /**
- * Parses a filter: words that must all match. Words such as `role=web` and `!web-*` select machines as `--on` does,
- * `state=exited` selects the state of the row or of its machine, and all other words are searched for in the text of
- * the row. An incomplete selector, which is still being typed, matches everything.
+ * Parses a filter, whose words must all match. Words such as `role=web` and `!web-*` select machines as `--on` does,
+ * `state=exited` matches the state of the row or of its machine, and all other words are searched for in the text of
+ * the row. A selector that is incomplete because it is still being typed matches everything.
  */
 export function parseFilter(filter: string): (row: Filterable) => boolean {
   const words = filter.split(/\s+/).filter((word) => word !== '')

@@ -28,10 +28,10 @@ export type ViewName = (typeof viewNames)[number]
 /** The property that rows are grouped by. */
 export type Grouping = 'none' | 'machine' | 'stack' | 'swarm'
 
-/** How many values a sparkline remembers, and how many events and log lines are kept. */
+/** The maximum number of values in a sparkline, of events, and of log lines. */
 export const [historyLength, mostEvents, mostLogLines] = [120, 1000, 10_000]
 
-/** The time without data after which a connected host is shown as not answering, in milliseconds. */
+/** How long a connected host can send no data before it is shown as not answering, in milliseconds. */
 const staleMs = 4000
 
 /** The data of a machine. */
@@ -40,13 +40,13 @@ export interface MachineModel {
   readonly phase: 'connecting' | 'connected' | 'lost'
   /** When data last arrived from the machine, in milliseconds since 1970. */
   readonly lastSeenAt?: number
-  /** Why the machine does not answer, and whether the host is lost or only its engine. */
+  /** Why the machine does not answer, and whether the host itself is lost or only its engine. */
   readonly reason?: string
   readonly isHostLost?: boolean
   readonly engine?: string
   readonly processors?: number
   readonly figures?: HostFigures
-  /** The used shares of all processors and of the memory, the newest last. */
+  /** The used share of all processors, and of the memory. The newest values are last. */
   readonly cpu: readonly number[]
   readonly memory: readonly number[]
   readonly containers?: readonly TopContainer[]
@@ -54,10 +54,10 @@ export interface MachineModel {
   readonly disk?: DiskParts
 }
 
-/** A swarm of the inventory, and its data. */
+/** A swarm in the inventory, and its data. */
 export interface SwarmModel {
   readonly name: string
-  /** Whether one of its machines is protected. */
+  /** Whether any of its machines is protected. */
   readonly isProtected: boolean
   /** Why no manager answers; absent if one does. */
   readonly reason?: string
@@ -66,7 +66,7 @@ export interface SwarmModel {
   readonly tasks?: ServiceTasks | undefined
 }
 
-/** The usage of a container. Histories have the newest value last; network is in bytes per second. */
+/** The usage of a container. In each history, the newest value is last. Network rates are in bytes per second. */
 export interface Usage {
   readonly stats: ContainerStats
   readonly at: number
@@ -77,35 +77,35 @@ export interface Usage {
   readonly sent: readonly number[]
 }
 
-/** The order, selection and filter of a view. */
+/** The sorting, grouping, filter and selection of a view. */
 export interface ViewState {
   /** The index of the column that rows are sorted by. */
   readonly sort: number
   readonly isReversed: boolean
   readonly grouping: Grouping
   readonly filter: string
-  /** The ID of the selected row, and its index, in case it disappears. */
+  /** The ID of the selected row, and its index in case the row disappears. */
   readonly cursor: { readonly id: string; readonly index: number }
   /** The index of the first line that is shown. */
   readonly top: number
   readonly marked: ReadonlySet<string>
 }
 
-/** A change to confirm. The names of protected machines must be typed first. */
+/** A change that must be confirmed. If machines are protected, their names must be typed. */
 export interface Confirmation {
   readonly change: Change
   readonly label: string
   readonly targets: readonly Target[]
-  /** The names of protected machines, and of swarms with such machines, that have not been typed yet. */
+  /** The names that have not been typed yet, of protected machines and of swarms that have such machines. */
   readonly names: readonly string[]
 }
 
-/** A dialog, which receives the keys instead of the page. */
+/** A dialog. While it is open, it receives the keys instead of the page. */
 export type Dialog =
   | { readonly kind: 'filter' | 'search'; readonly text: string; readonly before: string }
   | { readonly kind: 'command'; readonly text: string }
   | { readonly kind: 'menu'; readonly targets: readonly Target[] }
-  /** The number of replicas of services. */
+  /** Asks for the number of replicas of the services. */
   | { readonly kind: 'replicas'; readonly text: string; readonly targets: readonly Target[] }
   | ({ readonly kind: 'confirm'; readonly text: string } & Confirmation)
 
@@ -132,22 +132,28 @@ export type Page =
       readonly kind: 'logs'
       /** The description of the sources, for the title. */
       readonly subject: string
-      /** The names that are shown before the lines; those of tasks are known only when their lines arrive. */
+      /** The names that are shown before the lines. The names of tasks become known only when their lines arrive. */
       readonly sources: readonly string[]
       readonly lines: readonly LogLine[]
-      /** The number of lines before `lines` that have been discarded. */
+      /** The number of discarded lines, which came before `lines`. */
       readonly dropped: number
-      /** The number of the line at the top, including discarded lines; undefined: the end is followed. */
+      /**
+       * The number of the line at the top, including discarded lines. If undefined, the page follows the end of the
+       * logs.
+       */
       readonly top: number | undefined
-      /** The number of the selected line, including discarded lines; undefined while the end is followed. */
+      /**
+       * The number of the selected line, including discarded lines. Undefined while the page follows the end of the
+       * logs.
+       */
       readonly selected: number | undefined
       readonly isFolded: boolean
-      /** The numbers of lines that are shown in full, over several lines of the window. */
+      /** The numbers of the lines that are unfolded, that is, shown in full on several lines of the window. */
       readonly unfolded: ReadonlySet<number>
       readonly search: string
     }
 
-/** The state of the dashboard, which determines everything that it shows. */
+/** The state of the dashboard. It determines everything that the dashboard shows. */
 export interface Model {
   /** The current time, in milliseconds since 1970. */
   readonly now: number
@@ -155,11 +161,11 @@ export interface Model {
   readonly rows: number
   readonly look: Look
   readonly isReadOnly: boolean
-  /** The machines by name, in the order of the inventory. */
+  /** The machines, keyed by name, in the order of the inventory. */
   readonly machines: ReadonlyMap<string, MachineModel>
   readonly stacks: Stacks
   readonly swarms: ReadonlyMap<string, SwarmModel>
-  /** The usage of containers, by machine and container ID joined with a slash ({@link usageKey}). */
+  /** The usage of containers, keyed by machine and container ID, joined with a slash ({@link usageKey}). */
   readonly usage: ReadonlyMap<string, Usage>
   /** The events, the newest first. */
   readonly events: readonly TopEvent[]
@@ -185,10 +191,10 @@ export type Effect =
       readonly label: string
       readonly targets: readonly Target[]
     }
-  /** A command line of fleet that the user has typed, for the selected targets. */
+  /** A fleet command line that the user has typed, to be run for the selected targets. */
   | { readonly kind: 'command'; readonly text: string; readonly targets: readonly Target[] }
   | {
-      /** Command lines of fleet that run on the terminal, one after the other. */
+      /** The fleet command lines to run on the terminal, in sequence. */
       readonly kind: 'run'
       readonly lines: readonly (readonly string[])[]
       /** Whether to wait for Enter afterwards, so that the user can read the output. */
@@ -200,7 +206,7 @@ const viewState = (sort: number, grouping: Grouping = 'none'): ViewState => ({
   cursor: { id: '', index: 0 },
 })
 
-/** Returns the model before the first machine has answered. */
+/** Returns the initial model, before any machine has answered. */
 export function initialModel({
   machines,
   stacks,
@@ -240,7 +246,7 @@ export function initialModel({
 export const isStale = ({ phase, lastSeenAt = 0 }: MachineModel, now: number): boolean =>
   phase === 'lost' || (phase === 'connected' && now - lastSeenAt > staleMs)
 
-/** Returns the state of a machine, with the names that `fleet status` uses. */
+/** Returns the state of a machine, using the same names as `fleet status`. */
 export function stateOfMachine(model: MachineModel, now: number): string {
   const { machine, phase } = model
   if (machine.host === undefined) return 'not-created'
@@ -250,7 +256,7 @@ export function stateOfMachine(model: MachineModel, now: number): string {
   return isStale(model, now) ? 'unreachable' : 'running'
 }
 
-/** The key of a container's usage. */
+/** Returns the key for a container's usage. */
 export const usageKey = (machine: string, container: string): string => `${machine}/${container}`
 
 /** A stack on a machine, judging by its containers. */
@@ -259,10 +265,10 @@ export interface StackModel {
   readonly machine: MachineModel
   readonly containers: readonly TopContainer[]
   /**
-   * `running`: all containers run and none is unhealthy. `degraded`: some do not run or are unhealthy. `stopped`: none
-   * runs. `missing`: the inventory assigns the stack to this machine, but there are no containers. `unmanaged`: the
-   * inventory does not assign the stack to this machine. `unfinished`: a deployment has not ended. `mixed`: containers
-   * of one service have different configurations, by Compose's hashes.
+   * `running`: all containers are running and none is unhealthy. `degraded`: some are not running or are unhealthy.
+   * `stopped`: none is running. `missing`: the inventory assigns the stack to this machine, but there are no
+   * containers. `unmanaged`: the inventory does not assign the stack to this machine. `unfinished`: a deployment has
+   * not finished. `mixed`: containers of the same service have different configurations, according to Compose's hashes.
    */
   readonly state:
     | 'running'
@@ -274,7 +280,7 @@ export interface StackModel {
     | 'mixed'
 }
 
-/** Whether containers of one service were created with different configurations. */
+/** Whether any containers of the same service were created with different configurations. */
 function isMixed(containers: readonly TopContainer[]): boolean {
   const hashes = new Map<string, string>()
   return containers.some(({ service, hash }) => {
@@ -301,8 +307,8 @@ function stackState(
 }
 
 /**
- * Returns the stacks of a machine: those that the inventory assigns to it (`wanted`), and those that only its
- * containers name.
+ * Returns the stacks of a machine: those that the inventory assigns to it (`wanted`), and those that only the labels of
+ * its containers name.
  */
 export function stacksOf(model: MachineModel, wanted: readonly Stack[]): readonly StackModel[] {
   if (model.containers === undefined) return []

@@ -16,7 +16,7 @@ import {
   viewNames,
 } from './model.ts'
 
-/** The new model after a key, and the side effects that are requested. */
+/** The model after a key, and the side effects that the key requests. */
 export interface Step {
   readonly model: Model
   readonly effects: readonly Effect[]
@@ -32,14 +32,17 @@ const withView = (model: Model, change: Partial<ViewState>): Model => ({
   views: { ...model.views, [model.view]: { ...model.views[model.view], ...change } },
 })
 
-/** Returns the row that keys act on: the one whose details are shown, else the selected one. */
+/** Returns the row that keys act on: the one whose details are shown, or else the selected one. */
 function currentRow(model: Model): Row | undefined {
   const { rows, cursor } = listOf(model)
   const { page } = model
   return page.kind === 'details' ? rows.find(({ id }) => id === page.of) : rows[cursor]
 }
 
-/** Returns the rows that keys act on: the one whose details are shown, else the marked ones, else the selected one. */
+/**
+ * Returns the rows that keys act on: the one whose details are shown, or else the marked ones, or else the selected
+ * one.
+ */
 function currentRows(model: Model): readonly Row[] {
   const { rows, state } = listOf(model)
   const row = currentRow(model)
@@ -51,14 +54,14 @@ function currentRows(model: Model): readonly Row[] {
 const targetsOf = (rows: readonly Row[]): readonly Target[] =>
   rows.flatMap(({ target }) => target ?? [])
 
-/** Returns the targets of a typed command: those of the rows, or the machines of rows without a target. */
+/** Returns the targets of a typed command: the target of each row, or the row's machine if the row has no target. */
 const commandTargets = (rows: readonly Row[]): readonly Target[] =>
   rows.flatMap((row): readonly Target[] => {
     if (row.target !== undefined) return [row.target]
     return row.machine ? [{ kind: 'machine', machine: row.machine.machine.name }] : []
   })
 
-/** Returns the targets among rows that have logs: containers, services, and the containers of stacks. */
+/** Returns those targets of the rows that have logs: containers, services, and the containers of stacks. */
 function logTargetsOf(rows: readonly Row[]): readonly LogTarget[] {
   return rows.flatMap(({ view, item, target }): readonly LogTarget[] => {
     if (target?.kind === 'container' || target?.kind === 'service') return [target as LogTarget]
@@ -234,7 +237,10 @@ function pressInList(model: Model, key: Key): Step {
   }
 }
 
-/** Returns the new top of a page of `count` lines of which `height` are shown; undefined if the key does not scroll. */
+/**
+ * Returns the new top of a page of `count` lines, of which `height` lines are shown. Returns undefined if the key does
+ * not scroll.
+ */
 const scroll = (key: Key, top: number, count: number, height: number): number | undefined => {
   const move = cursorMoves[key]
   if (move === undefined) return undefined
@@ -250,7 +256,7 @@ function pressInDetails(model: Model, page: Page & { readonly kind: 'details' },
   return pressCommand(model, key) ?? stay(model)
 }
 
-/** Selects a log line and pauses the logs. Scrolls only as far as necessary to show the line. */
+/** Selects a log line, and stops following the logs. Scrolls only as far as necessary to show the line. */
 function selectLogLine(model: Model, page: Page & { readonly kind: 'logs' }, index: number): Model {
   let top = Math.min(firstLogLine(model, page), Math.max(0, index))
   const heights = (from: number): number => {
@@ -306,7 +312,7 @@ function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: 
   }
 }
 
-/** Returns the text of an input after a key. */
+/** Returns the text of an input field after a key. */
 function edit(text: string, key: Key): string {
   if (key === 'backspace') return text.replace(/.$/su, '')
   if (key === 'ctrl-u') return ''
@@ -343,7 +349,8 @@ function pressInDialog(model: Model, dialog: Dialog, key: Key): Step {
 }
 
 /**
- * Searches the logs. If the newest match is not among the last lines in the window, selects it and moves it to the top.
+ * Searches the logs. If the newest match would not be in the window while following, selects it and moves it to the
+ * top.
  */
 function search(model: Model, text: string): Model {
   const { page } = model

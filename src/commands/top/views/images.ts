@@ -3,7 +3,7 @@ import type { MachineModel } from '../model/model.ts'
 import { age, size } from './texts.ts'
 import { defineView, machineColumn } from './view.ts'
 
-/** A name of an image, or an image without one, and its machine. */
+/** A name of an image (or an image without a name), and its machine. */
 export interface ImageItem {
   readonly machine: MachineModel
   readonly image: TopImage
@@ -12,7 +12,8 @@ export interface ImageItem {
 }
 
 /**
- * The first character of a reference to an image. An engine could report a name that looks like an option of a command.
+ * The first character that is allowed in a reference to an image. An engine could report a name that looks like an
+ * option of a command.
  */
 const imageLike = /^\w/
 

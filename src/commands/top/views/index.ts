@@ -7,7 +7,7 @@ import { servicesView } from './services.ts'
 import { stacksView } from './stacks.ts'
 import type { View } from './view.ts'
 
-/** The views by name. */
+/** The views, keyed by name. */
 export const views: Readonly<Record<ViewName, View>> = {
   machines: machinesView,
   containers: containersView,

@@ -15,7 +15,7 @@ const running = ({ containers = [] }: MachineModel): number =>
 const share = ({ used, total }: { readonly used: number; readonly total: number }): number =>
   total === 0 ? 0 : used / total
 
-/** Describes the differences from the stacks of the inventory, judging by the list of containers. */
+/** Describes how the stacks on a machine differ from the inventory, judging only by the list of containers. */
 function driftOf(machine: MachineModel, model: Model): { text: string; count: number } {
   const wanted = [...model.stacks.values()].filter(
     (stack) => machinesOf(stack, [machine.machine]).length > 0,
@@ -30,7 +30,7 @@ function driftOf(machine: MachineModel, model: Model): { text: string; count: nu
   return { text, count: bad.length }
 }
 
-/** Returns the age of the data of a machine that does not answer. */
+/** Returns how old the data of a machine is if the machine does not answer. */
 export const dataAge = (machine: MachineModel, now: number): string =>
   machine.lastSeenAt === undefined ? '' : age((now - machine.lastSeenAt) / 1000)
 

@@ -10,7 +10,7 @@ export interface ServiceItem {
   readonly service: ServiceRow
 }
 
-/** The states of an update that are shown instead of the state of the tasks. */
+/** The states of an update that are shown instead of the state of the tasks, and their names. */
 const updateStates: Readonly<Record<string, string>> = {
   updating: 'updating',
   paused: 'paused',
@@ -19,7 +19,7 @@ const updateStates: Readonly<Record<string, string>> = {
 }
 
 /**
- * Returns `running`, `degraded`, `stopped` (no tasks are wanted), `complete` (jobs), or the state of an unfinished
+ * Returns `running`, `degraded`, `stopped` (no tasks are desired), `complete` (jobs), or the state of an unfinished
  * update.
  */
 export function stateOfService({ mode, running, desired, update = '' }: ServiceRow): string {
@@ -58,7 +58,7 @@ export const servicesView = defineView<ServiceItem>({
     kind: 'service',
     machine: swarm.name,
     id: service.id,
-    // The name becomes an operand, and a manager could report a service whose name looks like an option.
+    // The name is used as an operand, and a manager could report a service whose name looks like an option.
     name: /^\w/.test(service.service) ? service.service : service.id,
   }),
   columns: [

@@ -95,7 +95,7 @@ export const stacksView = defineView<StackModel>({
   ],
 })
 
-/** Returns the sum of a value over the running containers of a stack; -1 if no value is known. */
+/** Returns the sum of a value over all running containers of a stack; -1 if the value is not known for any of them. */
 function sum(item: StackModel, value: (key: string) => number | undefined): number {
   const values = running(item).flatMap(
     ({ id }) => value(usageKey(item.machine.machine.name, id)) ?? [],

@@ -12,9 +12,9 @@ import {
 export interface Cell {
   readonly text: string
   readonly tone?: Tone
-  /** The share of a bar that is drawn before the text. */
+  /** The share that a bar before the text represents. */
   readonly bar?: number | undefined
-  /** The shares in a sparkline that is drawn before the text. */
+  /** The shares that a sparkline before the text represents. */
   readonly spark?: readonly number[]
 }
 
@@ -25,9 +25,12 @@ interface Column<Item> {
   /** The column's share of the remaining width, relative to the shares of other columns. */
   readonly grow?: number
   readonly right?: boolean
-  /** Columns with higher numbers are left out first if the window is too narrow. Absent: never. */
+  /**
+   * If the window is too narrow, columns with higher numbers are left out first. If absent, the column is never left
+   * out.
+   */
   readonly drop?: number
-  /** Returns the value that rows are sorted by: numbers descending, texts ascending. */
+  /** Returns the value by which rows are sorted. Numbers are sorted in descending order, texts in ascending order. */
   readonly value: (item: Item, model: Model) => number | string
   readonly cell: (item: Item, model: Model) => Cell
 }
@@ -38,12 +41,12 @@ export interface ViewDefinition<Item> {
   readonly groupings: readonly Grouping[]
   readonly items: (model: Model) => readonly Item[]
   readonly id: (item: Item) => string
-  /** The machine of an item. */
+  /** Returns the machine of an item. */
   readonly machine: (item: Item, model: Model) => MachineModel | undefined
   readonly stack: (item: Item) => string
-  /** The swarm of an item; absent if items belong to machines. */
+  /** Returns the swarm of an item. Absent if items belong to machines. */
   readonly swarm?: (item: Item) => string
-  /** Whether the data of an item is outdated; absent: if its machine does not answer. */
+  /** Returns whether the data of an item is outdated. If absent, it is outdated if the machine does not answer. */
   readonly isStale?: (item: Item) => boolean
   readonly state: (item: Item, model: Model) => string
   readonly text: (item: Item, model: Model) => string
@@ -104,7 +107,7 @@ export class Row<Item = unknown> {
   }
 }
 
-/** A view without the type of its items. */
+/** A view, without the type of its items. */
 export interface View {
   readonly name: ViewName
   readonly groupings: readonly Grouping[]
@@ -112,7 +115,7 @@ export interface View {
   readonly rows: (model: Model) => Row[]
 }
 
-/** The machine of a row. */
+/** The column that names the machine of a row. */
 export const machineColumn: Column<{ readonly machine: MachineModel }> = {
   title: 'MACHINE',
   width: 10,
