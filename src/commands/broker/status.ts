@@ -9,7 +9,7 @@ const columns: readonly Column<HostStatus>[] = [
   { title: 'USES', text: ({ uses }) => String(uses), drop: 1 },
 ]
 
-/** Message for a broker that another build of fleet has started. */
+/** The message for a broker that was started by another build of fleet. */
 export const otherBuild =
   'a broker started by another version of fleet is shutting down; it will exit when its last command finishes\n'
 

@@ -7,7 +7,7 @@ import { askEngines, machineColumn } from './query-engines.ts'
 /** Changes to the engines of chosen machines. */
 interface EngineChanges<Done extends object> {
   readonly machines: readonly Machine[]
-  /** Changes one engine, and adds each completed change to `done`. */
+  /** Changes one engine. Adds each change to `done` as soon as it is complete. */
   readonly change: (
     done: Done[],
     engine: Engine,
@@ -17,16 +17,16 @@ interface EngineChanges<Done extends object> {
   readonly columns: readonly Column<Changed<Done>>[]
   /** Returns what `--quiet` prints for a row. */
   readonly name?: (row: Changed<Done>) => string
-  /** Default time limit for an engine, in milliseconds. */
+  /** The default time limit for each engine, in milliseconds. */
   readonly timeMs?: number
 }
 
-/** A completed change, and its machine if machines were chosen by selector. */
+/** A completed change, with its machine if the machines were chosen by a selector. */
 export type Changed<Done> = Done & { readonly machine?: string }
 
 /**
- * Changes the engines of machines, and prints the completed changes, including those on machines that failed midway.
- * After that, throws as `askEngines` does.
+ * Changes the engines of machines, and prints the completed changes, even those on machines that failed midway. Then
+ * throws as `askEngines` does.
  */
 export async function changeEngines<Done extends object>(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,

@@ -3,7 +3,8 @@ import { foldNames } from '../../ui/fold-names.ts'
 import type { Invocation } from '../command.ts'
 
 /**
- * The machines that a Docker command is for. If several are chosen, those without Docker are skipped with a message.
+ * Resolves to the machines on which a Docker command runs. If several are chosen, those without Docker are skipped with
+ * a message.
  */
 export async function chooseEngines({
   fleet,

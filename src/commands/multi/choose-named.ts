@@ -4,8 +4,8 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import type { Invocation } from '../command.ts'
 
 /**
- * Resolves to the machines of a command that docker has too, for containers. If a name is unknown, the hint names
- * docker's command.
+ * Resolves to the machines for a command that docker also has, for containers. If a name is unknown, the hint suggests
+ * the command for containers.
  */
 export async function chooseNamed(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,

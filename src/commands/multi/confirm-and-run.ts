@@ -20,15 +20,17 @@ interface AskingWork<Value, Plan> {
   ) => Promise<Value>
   /** Shows the changes in the order of the machines, and returns the machines for which they are approved. */
   readonly ask: (proposals: readonly Proposal<Plan>[]) => Promise<ReadonlySet<Machine>>
-  /** Replaces `ask` if no confirmation is required: called with the changes of each machine before they are made. */
+  /**
+   * Replaces `ask` if no confirmation is required. It is called with the changes of each machine before they are made.
+   */
   readonly preapproved?: ((machine: Machine, plan: Plan) => Promise<boolean>) | undefined
   readonly concurrency: number | undefined
 }
 
 /**
- * Does work that needs approval on several machines: first determines the changes of each machine, then asks, and then
- * makes the approved changes, unless they have changed since. Preapproved changes are made immediately. The outcomes
- * are in the order of the machines.
+ * Does work that needs approval on several machines: first determines the changes on each machine, then asks, and then
+ * makes the approved changes. A machine whose changes are no longer the same as the approved ones fails. Preapproved
+ * changes are made immediately. The outcomes are in the order of the machines.
  */
 export async function confirmAndRun<Value, Plan>(
   context: Pick<Invocation, 'fleet' | 'io' | 'format'>,

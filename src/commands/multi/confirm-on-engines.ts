@@ -6,16 +6,18 @@ import { askText, canPrompt } from '../../ui/prompt.ts'
 import type { Invocation } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
 
-/** The removal of objects from engines. */
+/** A request to remove objects from engines. */
 interface EngineRemoval {
-  /** A line of text for each kind of object: `all stopped containers`. */
+  /** A description of each kind of object: `all stopped containers`. */
   readonly items: readonly string[]
-  /** Whether volumes, and so data, are removed: for protected machines, this requires a separate confirmation. */
+  /**
+   * Whether volumes, and therefore data, are removed. On a protected machine, this requires a separate confirmation.
+   */
   readonly volumes: boolean
   readonly yes: boolean
 }
 
-/** Asks for the name of a protected machine. `--yes` does not replace this confirmation. */
+/** Asks the user to type the name of a protected machine. `--yes` does not replace this confirmation. */
 async function confirmProtected(io: Io, { name }: Machine): Promise<void> {
   if (!canPrompt(io)) {
     throw new UserError(

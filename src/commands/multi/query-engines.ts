@@ -11,35 +11,38 @@ import { chooseEngines } from './choose-engines.ts'
 type Asking = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
 type Ask<Value> = (engine: Engine, signal: AbortSignal, machine: string) => Promise<Value>
 
-/** The answers of the engines of the chosen machines. */
+/** The answers from the engines of the chosen machines. */
 interface Answers<Value> {
   readonly answers: readonly { readonly machine: string; readonly value: Value }[]
-  /** Whether machines were chosen by selector, so that rows name their machine. */
+  /** Whether the machines were chosen by a selector, so that each row must name its machine. */
   readonly many: boolean
-  /** Reports failures, and returns the exit code: 1 if some machines failed, 130 if interrupted. */
+  /** Reports the failures, and returns the exit code: 0, or 1 if some machines failed, or 130 if interrupted. */
   readonly reportFailures: () => number
 }
 
-/** Called with all queried machines. Returns a function that receives the answer of each machine as it arrives. */
+/**
+ * Called with the names of all machines before they are queried. Returns a function that receives each machine's answer
+ * as it arrives.
+ */
 type Watch<Value> = (machines: readonly string[]) => (machine: string, value: Value) => void
 
-/** Default time limit for an engine, in milliseconds. */
+/** The default time limit for each engine, in milliseconds. */
 export const defaultTimeoutMs = 30_000
 
 /** Options for querying engines. */
 interface AskOptions<Value> {
-  /** Receives the answers of several machines as they arrive. */
+  /** Receives the answers as they arrive, if several machines are queried. */
   readonly watch?: Watch<Value>
-  /** Default time limit for an engine, in milliseconds. */
+  /** The default time limit for each engine, in milliseconds. */
   readonly timeMs?: number | undefined
-  /** The machines to query, if they are chosen already. */
+  /** The machines to query, if they have already been chosen. */
   readonly machines?: readonly Machine[]
 }
 
 /**
- * Queries the engine of every chosen machine. The failure of a single machine is thrown; with several machines,
- * failures can be reported, and the answers of the other machines are returned, in the order of the inventory. After
- * some seconds, a message names the machines that have not answered yet.
+ * Queries the engine of every chosen machine. If only one machine is chosen, its failure is thrown. If several are
+ * chosen, the caller can report the failures, and the other machines' answers are returned in the order of the
+ * inventory. After some seconds, a message names the machines that have not answered yet.
  */
 export async function askEngines<Value>(
   invocation: Asking,
@@ -90,14 +93,14 @@ export async function askEngines<Value>(
   }
 }
 
-/** The column of the machine in rows of several machines. */
+/** The column that names the machine in rows from several machines. */
 export const machineColumn: Column<{ readonly machine?: string | undefined }> = {
   title: 'MACHINE',
   text: ({ machine = '' }) => machine,
   keep: true,
 }
 
-/** Lists items of the engines of the chosen machines, with a MACHINE column if there are several. */
+/** Lists items from the engines of the chosen machines, with a MACHINE column if there are several. */
 export async function listFromEngines<Item extends object>(
   invocation: Asking,
   {
@@ -108,13 +111,13 @@ export async function listFromEngines<Item extends object>(
   }: {
     list: Ask<readonly Item[]>
     columns: readonly Column<Item>[]
-    /** Whether texts are not shortened to the width of the terminal. */
+    /** Whether texts are complete instead of being shortened to the width of the terminal. */
     whole?: boolean
     /** Whether the table is redrawn repeatedly. */
     redrawn?: boolean
-    /** Default time limit for an engine, in milliseconds. */
+    /** The default time limit for each engine, in milliseconds. */
     timeMs?: number
-    /** The machines to query, if they are chosen already. */
+    /** The machines to query, if they have already been chosen. */
     machines?: readonly Machine[]
     /** Returns what `--quiet` prints for an item; `machine` is absent if only one machine was chosen. */
     name?: (item: Item & { readonly machine?: string | undefined }) => string

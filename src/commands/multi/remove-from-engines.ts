@@ -11,10 +11,10 @@ interface Named {
   readonly name: string
 }
 
-/** An object that was removed, and its machine if machines were chosen by selector. */
+/** An object that was removed, with its machine if the machines were chosen by a selector. */
 export type Removed = Changed<Named>
 
-/** The removal of named objects from engines. */
+/** A request to remove named objects from engines. */
 interface NamedRemoval {
   /** The kind of the objects. */
   readonly what: 'volume' | 'network'
@@ -24,7 +24,7 @@ interface NamedRemoval {
   readonly remove: (engine: Engine, name: string, signal: AbortSignal) => Promise<void>
 }
 
-/** Merges the errors of one machine; the other objects were removed anyway. */
+/** Merges the errors of one machine into one error. All other objects have been removed. */
 function joinErrors(errors: readonly UserError[]): UserError | undefined {
   const [first, ...others] = errors
   if (first === undefined || others.length === 0) return first
@@ -33,8 +33,9 @@ function joinErrors(errors: readonly UserError[]): UserError | undefined {
 }
 
 /**
- * Removes objects by name from the chosen machines, and prints those that were removed. If one cannot be removed, the
- * others still are. With a selector, the machines are shown first and need confirmation.
+ * Removes objects by name from the chosen machines, and prints those that were removed. If an object cannot be removed,
+ * the remaining ones are still removed. If the machines were chosen by a selector, shows them first and asks for
+ * confirmation.
  */
 export async function removeFromEngines(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,

@@ -6,12 +6,13 @@ import { writeResults } from '../../ui/failure.ts'
 import { openMachineOutput } from '../../ui/output-by-machine.ts'
 import type { Invocation } from '../command.ts'
 
-/** Runs a command on a machine, passes on its output line by line, and resolves to its exit code. */
+/** Runs a command on a machine, passes on its output line by line, and resolves to the command's exit code. */
 type RunLines = (machine: Machine, signal: AbortSignal, take: TakeLine) => Promise<number>
 
 /**
- * Runs a command on several machines and writes its output: prefixed with the names of machines, folded, or as JSON.
- * Returns the exit code: 0, or 1 if it failed on some machines, or 130 if interrupted. `what` is its name in messages.
+ * Runs a command on several machines and writes its output: prefixed with the names of the machines, folded, or as
+ * JSON. Returns the exit code: 0, or 1 if the command failed on some machines, or 130 if interrupted. `what` is the
+ * name of the command in messages.
  */
 export async function runEach(
   { fleet, io, format, targets }: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,

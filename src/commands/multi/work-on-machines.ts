@@ -5,12 +5,12 @@ import { writeFailure, writeFailures } from '../../ui/failure.ts'
 import { openProgress } from '../../ui/progress/progress.ts'
 import type { Invocation } from '../command.ts'
 
-/** Default number of machines to work on at the same time if providers do the work. */
+/** The default number of machines to work on at the same time if providers do the work. */
 const defaultConcurrency = 8
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** Progress and cancellation of the work on one machine. */
+/** Progress reporting and cancellation for the work on one machine. */
 export interface WorkCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -19,16 +19,16 @@ export interface WorkCalls {
 /** Options for work on several machines. */
 interface WorkOptions {
   readonly concurrency?: number | undefined
-  /** The number of failures after which work starts on no further machines. */
+  /** The number of failures after which no work is started on any further machine. */
   readonly maxFail?: number | undefined
-  /** Whether the failure is thrown if there is only one machine (default: true). */
+  /** Whether a failure is thrown if there is only one machine (default: true). */
   readonly throwsAlone?: boolean
 }
 
 /**
- * Works on machines, several at the same time, and shows the progress of each. Errors name their machine. The failure
- * of a single machine is thrown; with several machines, each failure is an outcome. If interrupted, waits until all
- * work has stopped, and throws kind `cancelled`.
+ * Works on machines, several at the same time, and shows the progress of each. Errors include the name of the machine.
+ * If there is only one machine, its failure is thrown unless `throwsAlone` is false; otherwise, each failure is an
+ * outcome. If interrupted, waits until all work has stopped, and throws kind `cancelled`.
  */
 export async function workOnMachines<Subject extends { readonly name: string }, Value>(
   { fleet, io, format }: CommandContext,
@@ -60,7 +60,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   }
 }
 
-/** Acknowledges Ctrl-C, since stopping may take a while. Returns a function that removes the listener. */
+/** Acknowledges Ctrl-C, because stopping may take a while. Returns a function that removes the listener. */
 function onInterrupt({ fleet: { signal }, io, format }: CommandContext): () => void {
   const acknowledge = () => {
     if (!format.json) io.stderr.write('stopping; press Ctrl-C again to exit immediately\n')
@@ -69,7 +69,7 @@ function onInterrupt({ fleet: { signal }, io, format }: CommandContext): () => v
   return () => signal.removeEventListener('abort', acknowledge)
 }
 
-/** Returns the results of successful work, and reports failures. The exit code is 1 if there are any. */
+/** Returns the results of the work that succeeded, and reports the failures. The exit code is 1 if there are any. */
 export function summarize<Subject extends { readonly name: string }, Value>(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   outcomes: readonly Outcome<Subject, Value>[],
@@ -83,7 +83,7 @@ export function summarize<Subject extends { readonly name: string }, Value>(
   }
 }
 
-/** Reports that nothing was changed because one change is impossible. Returns the exit code. */
+/** Reports that nothing was changed because one of the changes is impossible. Returns the exit code. */
 export function nothingChanged({ io, format }: Pick<Invocation, 'io' | 'format'>): number {
   writeFailure(io, new UserError('failed', 'nothing was changed'), format.json)
   return exitCodes.failed

@@ -36,17 +36,17 @@ export const commonOptions = {
   quiet: flag('-q, --quiet', 'print only names (for containers: only IDs)'),
 } as const
 
-/** The option of `fleet exec` that searches machines for the container; it comes before docker's arguments. */
+/** The option of `fleet exec` that searches machines for the container. It comes before docker's arguments. */
 export const findFlag = '--find'
 
-/** Returns the inventory file that an unparsed command line names. */
+/** Returns the inventory file that an unparsed command line specifies. */
 export function inventoryIn(words: readonly string[]): string | undefined {
   const index = words.lastIndexOf('--inventory')
   const joined = words.findLast((word) => word.startsWith('--inventory='))
   return index >= 0 ? words[index + 1] : joined?.slice('--inventory='.length)
 }
 
-/** The driver that a command line names, before it is parsed. */
+/** Returns the driver that an unparsed command line specifies. */
 export function driverIn(argv: readonly string[]): string | undefined {
   const index = argv.findIndex((word) => word === '--driver' || word === '-d')
   const joined = argv.find((word) => word.startsWith('--driver='))
@@ -59,7 +59,7 @@ export type CommonOption = keyof typeof commonOptions
 const takesParallel = (command: Command): boolean =>
   command.worksOnSeveral === true || (command.targets === 'many' && command.allAtOnce !== true)
 
-/** The common options of a command. */
+/** Returns the names of the common options that a command has. */
 export function commonNamesOf(command: Command): CommonOption[] {
   return [
     'inventory',
@@ -72,7 +72,7 @@ export function commonNamesOf(command: Command): CommonOption[] {
   ]
 }
 
-/** `--machine`, for commands that are for a swarm. */
+/** `--machine`, for commands that target a swarm. */
 const swarmOption = text('-m, --machine <swarm>', 'swarm to use (default: the only one)', 'swarm')
 
 /** The definitions of the common options of a command. */
@@ -84,7 +84,7 @@ export const commonOptionsOf = (command: Command): Option<unknown>[] =>
 const hasFlag = ({ flags }: Option<unknown>, word: string): boolean =>
   flags.split(/[ ,]+/).includes(word)
 
-/** Whether the next word is the value of an option. Short options can be combined: -NL is -N and -L. */
+/** Whether the word after `word` is the value of an option. Short options can be combined: -NL is -N and -L. */
 function takesNextWord(word: string, options: readonly Option<unknown>[]): boolean {
   const [, switches = '', last] = /^-(\w*)(\w)$/.exec(word) ?? []
   const isCombined = switches
@@ -96,7 +96,10 @@ function takesNextWord(word: string, options: readonly Option<unknown>[]): boole
   return options.some((option) => option.kind !== 'flag' && hasFlag(option, name))
 }
 
-/** The indexes of the words of a command line that are neither options nor their values; the verb is first. */
+/**
+ * Returns the indexes of those words of a command line that are neither options nor option values. The first one is the
+ * verb.
+ */
 export const operandsIn = (
   argv: readonly string[],
   others: readonly Option<unknown>[] = [],
@@ -107,7 +110,7 @@ export const operandsIn = (
   )
 }
 
-/** The verb of a command line: its first word that is neither a common option nor the value of one. */
+/** Returns the verb of a command line: its first word that is neither a common option nor the value of one. */
 export function verbOf(argv: readonly string[]): string | undefined {
   const [first = -1] = operandsIn(argv)
   return argv[first]

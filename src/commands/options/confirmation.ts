@@ -9,8 +9,8 @@ import { flag } from '../command.ts'
 export const yesOption = flag('-y, --yes', 'do not ask for confirmation')
 
 /**
- * Writes `introduction`, which says what will happen, and requires the user's consent, with `--yes` or at a prompt. Throws
- * kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
+ * Requires the user's consent, given with `--yes` or at a prompt. Writes `introduction`, which says what will happen,
+ * first. Throws kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
  */
 export async function requireConsent(
   io: Io,
@@ -36,8 +36,8 @@ export async function requireConsent(
 }
 
 /**
- * Asks whether a jump host should become a machine too. Without a terminal, it becomes one, and a message says so. Its
- * host key must be trusted in either case.
+ * Returns a function that asks whether a jump host should become a machine too. Without a terminal, it becomes one, and
+ * a message says so. In either case, its host key must be trusted.
  */
 export const confirmJumpOn =
   (io: Io): AdoptCalls['confirmJump'] =>

@@ -3,13 +3,13 @@ import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { flag, text } from '../command.ts'
 
-/** Options for the host key of a new host. */
+/** Options for verifying the host key of a new host. */
 export const hostKeyOptions = {
   hostKey: text('--host-key <fingerprint>', 'expected host key fingerprint, such as SHA256:…'),
   acceptNew: flag('--accept-new', 'trust the host key without asking'),
 } as const
 
-/** How the key of a new host is verified: by the options, or else by a prompt. */
+/** Returns how the host key of a new host is verified: by the options, or else by asking the user. */
 export function trustFrom(
   io: Io,
   options: { readonly hostKey: string | undefined; readonly acceptNew: boolean },

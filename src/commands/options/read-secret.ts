@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Io } from '../../ui/io.ts'
 
-/** The longest secret that is read, in bytes. */
+/** The maximum length of a secret, in characters. */
 const longestSecret = 1 << 16
 
 /** Reads a secret from standard input, without the trailing newline. `what`: its name in messages. */

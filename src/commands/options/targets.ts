@@ -4,7 +4,7 @@ import { isMachineName } from '../../machine/name.ts'
 import { type Command, type Targets, isGroup } from '../command.ts'
 import { commandList } from '../index.ts'
 
-/** The common options as typed. */
+/** The values of the common options, as typed. */
 export interface CommonValues {
   readonly inventory?: string
   readonly machine?: string
@@ -20,14 +20,14 @@ export interface CommonValues {
   readonly quiet?: boolean
 }
 
-/** `--max-fail` for `maxFail`. */
+/** Returns the long form of an option: `--max-fail` for `maxFail`. */
 const longFlagOf = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
-/** A command, and its name as users type it, including the name of its group. */
+/** A command, and its full name as users type it, preceded by the name of its group. */
 type Typed = Command & { readonly path: string }
 
-/** Merges common options before and after the verb, and refuses those that the verb does not have. */
+/** Merges the common options before and after the verb, and refuses options that the verb does not accept. */
 export function joinCommon(
   command: Typed,
   before: CommonValues,
@@ -43,7 +43,9 @@ export function joinCommon(
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
 }
 
-/** The machines that the options select. Throws kind `usage` for contradictory options. */
+/**
+ * Returns which machines the options select, and how to work on them. Throws kind `usage` for contradictory options.
+ */
 export function targetsOf({
   machine,
   on = [],
@@ -64,8 +66,8 @@ export function targetsOf({
 }
 
 /**
- * Reads `--on` and `--machine` at the beginning of arguments for docker, and moves `--find` there. docker has no such
- * options, and users often write them after the command.
+ * Takes `--on` and `--machine` from the beginning of docker's arguments; a `--find` between them stays at the
+ * beginning. docker has no such options, and users often write them after the command.
  */
 export function takeLeadingTargets(words: readonly unknown[]): {
   after: CommonValues
@@ -94,8 +96,8 @@ const choosesMachines = ({ machine, on, retryFailed }: Omit<Targets, 'names'>): 
   machine !== undefined || on.length > 0 || retryFailed
 
 /**
- * Splits words into names of machines and other arguments. If options select the machines, there are no names. Throws
- * kind `usage` if names and such options are given, or neither although machines are required.
+ * Splits words into machine names and other arguments. If options select the machines, there are no names. Throws kind
+ * `usage` if both names and such options are given, or if neither is given although the command requires machines.
  */
 export function withNames(
   { path, arguments: definitions = {} }: Typed,
@@ -132,8 +134,8 @@ export interface Rest {
 }
 
 /**
- * The arguments of a command whose last argument is `rest`. Throws kind `usage` for a word before `--` if an
- * option selects the machines, and for an option after the machine, which would be run as a program.
+ * Returns the arguments of a command whose last argument is `rest`. Throws kind `usage` for a word before `--` if an
+ * option selects the machines, and for an option after the machine's name, which would otherwise be run as a program.
  */
 export function withRest(
   words: readonly unknown[],
@@ -161,16 +163,16 @@ export function withRest(
   return [...named, [...rest]]
 }
 
-/** A command line, split before the command line of a program to run. */
+/** A command line, split into fleet's own words (`argv`) and the command line of a program to run. */
 export interface TypedWords {
   readonly argv: readonly string[]
-  /** The command line of a program to run, for commands that have one. */
+  /** The command line of the program to run, for commands that run one. */
   readonly rest: Rest | undefined
 }
 
 /**
- * Splits off the command line that `fleet ssh` runs: the words after the first operand, or after `--`. They are
- * never options of fleet.
+ * Splits off the command line that `fleet ssh` runs: the words after the first operand, or after `--`. They are never
+ * parsed as options of fleet.
  */
 export function splitRest(argv: readonly string[]): TypedWords {
   const verb = verbOf(argv)

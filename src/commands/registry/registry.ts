@@ -31,7 +31,7 @@ const accessOptions = {
   insecure: flag('--insecure', 'accept any certificate, and allow plain HTTP'),
 } as const
 
-/** Parses a registry: a host name or address, with a port if it is not the default one. Throws kind `usage`. */
+/** Parses a registry: a host name or address, followed by a port unless it is the default port. Throws kind `usage`. */
 function parseRegistry(word: string): string {
   const name = word.replace(/^https:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '')
   if (/^(?:[A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(name)) {
@@ -42,7 +42,7 @@ function parseRegistry(word: string): string {
   })
 }
 
-/** The key of a registry in the Docker configuration. */
+/** The key under which a registry is stored in the Docker configuration. */
 const keyOf = (registry: string): string => (registry === 'docker.io' ? dockerHub : registry)
 
 async function accessOf(
@@ -61,8 +61,8 @@ async function accessOf(
 }
 
 /**
- * Resolves to the user name and the password, which are prompted for if they are not given. The password never comes
- * from the command line.
+ * Resolves to the user name and the password. Prompts for those that were not given. The password is never taken from
+ * the command line.
  */
 async function askForLogin(
   io: Io,
@@ -100,7 +100,7 @@ const loginColumns: readonly Column<StoredLogin>[] = [
   { title: 'STORED IN', text: ({ helper, file }) => helper ?? file, width: 26 },
 ]
 
-/** Returns a function that finds machines by name, for work that needs the host in addition to its engine. */
+/** Returns a function that finds machines by name, for work that requires the host as well as its engine. */
 function byName(machines: readonly Machine[]): (name: string) => Machine {
   const found = new Map<string, Machine>(machines.map((machine) => [machine.name, machine]))
   return (name) => {
@@ -164,11 +164,11 @@ const login = defineCommand({
   },
 })
 
-/** The registry that a host was logged out of. */
+/** The registry that a host has been logged out of. */
 export interface LoggedOut {
   readonly registry: string
   readonly file: string
-  /** Whether there was a login. */
+  /** Whether there was a login to remove. */
   readonly removed: boolean
 }
 

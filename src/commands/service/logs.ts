@@ -8,7 +8,7 @@ type LogArguments = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'> & {
   readonly options: Parameters<typeof logRange>[0] & { readonly timestamps: boolean }
 }
 
-/** Adds to each line of a log the name of its task. */
+/** Adds the name of its task to each log line. */
 async function* withTasks(
   entries: AsyncIterable<LogEntry>,
   tasks: ReadonlyMap<string, string>,
@@ -19,7 +19,10 @@ async function* withTasks(
   }
 }
 
-/** Writes the logs of the tasks that names choose: SERVICE, or SERVICE.N. Returns the exit code. */
+/**
+ * Writes the logs of the tasks that the names choose: SERVICE for all tasks of a service, or SERVICE.N for one task.
+ * Returns the exit code.
+ */
 export async function showServiceLogs(
   { fleet, io, targets, format, options }: LogArguments,
   names: readonly string[],

@@ -4,7 +4,7 @@ import { writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
 import { swarmOf } from './swarm-of.ts'
 
-/** Returns an image name without its digest, which is longer than everything else. */
+/** Returns an image name without its digest, because the digest would be longer than all the rest. */
 export const shortImage = (image: string): string => image.replace(/(?<=:.*)@sha256:.*/, '')
 
 export const serviceLs = defineCommand({

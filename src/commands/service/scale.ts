@@ -3,7 +3,7 @@ import { defineCommand, several } from '../command.ts'
 import { parseCount } from '../options/numbers.ts'
 import { changeOptions, runChanges } from './run-changes.ts'
 
-/** Reads SERVICE=REPLICAS. Throws kind `usage` for anything else. */
+/** Parses SERVICE=REPLICAS. Throws kind `usage` for anything else. */
 function readScale(word: string): { readonly name: string; readonly replicas: number } {
   const [, name, count] = /^([^=]+)=(\d+)$/.exec(word) ?? []
   if (name === undefined || count === undefined) {

@@ -1,7 +1,10 @@
 import type { OpenSwarm } from '../../operations/services/open-swarm.ts'
 import type { Invocation } from '../command.ts'
 
-/** The swarm that a command is for: the one that `--machine` names, or the only one. Throws kind `usage`. */
+/**
+ * Resolves to the swarm that a command targets: the one that `--machine` names, or the only one. Throws kind `usage` if
+ * there is no such swarm.
+ */
 export async function swarmOf({
   fleet,
   targets,

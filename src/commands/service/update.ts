@@ -3,7 +3,10 @@ import { defineCommand, flag, parsed, required, text, texts } from '../command.t
 import { parseCount } from '../options/numbers.ts'
 import { changeOptions, runChanges } from './run-changes.ts'
 
-/** Throws kind `usage` for a variable without a value: docker would use its value on this computer. */
+/**
+ * Throws kind `usage` for a variable without a value: docker would use the value that the variable has on this
+ * computer.
+ */
 function checkVariables(pairs: readonly string[]): void {
   const wrong = pairs.find((pair) => !/^[^=]+=/.test(pair))
   if (wrong === undefined) return

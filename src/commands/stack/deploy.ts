@@ -23,8 +23,8 @@ import {
 const defaultTimeout = 10
 
 /**
- * Resolves to the names of the chosen stacks, or of all. Throws kind `usage` for an unknown stack, or if there are no
- * stacks.
+ * Resolves to the names of the chosen stacks, or of all stacks if none are chosen. Throws kind `usage` for an unknown
+ * stack, or if there are no stacks.
  */
 async function chooseStacks(
   inventory: Inventory,
@@ -40,7 +40,7 @@ async function chooseStacks(
   return new Set(names.length === 0 ? inventory.stacks.keys() : chosen)
 }
 
-/** Describes the plan. */
+/** Describes a plan for deploying stacks. */
 function describe(
   { io }: Pick<Invocation, 'io'>,
   { deployments, issues }: StackPlan,

@@ -11,13 +11,16 @@ import { defaultTimeoutMs } from '../multi/query-engines.ts'
 import { commonOptions } from '../options/common-options.ts'
 import { statesOnSwarms } from './on-swarm.ts'
 
-/** Machines on which a stack is in the same state. */
+/** A row of the table: machines on which a stack is in the same state. */
 interface Row {
   readonly first: StackOnMachine
   readonly all: readonly StackOnMachine[]
 }
 
-/** Returns a note on a stack that needs attention, such as one that the inventory does not assign to its machines. */
+/**
+ * Returns a note about a stack that needs attention, such as one that the inventory does not assign to its machines.
+ * Empty for all other stacks.
+ */
 const noteOf = ({ selected, state, reason, swarm }: StackOnMachine): string => {
   if (reason !== undefined) return reason
   if (!selected)

@@ -11,7 +11,10 @@ import { requireConsent } from '../options/confirmation.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** The swarm of a stack, opened; undefined for stacks on machines. Throws kind `usage` if options select machines. */
+/**
+ * Resolves to the swarm of a stack, opened; undefined for a stack that is deployed to machines. Throws kind `usage` if
+ * options select machines.
+ */
 export async function swarmOfStack(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
   name: string,
@@ -33,8 +36,8 @@ export async function swarmOfStack(
 }
 
 /**
- * The swarms that run a stack which is no longer in the inventory: they have services or releases of it. None if
- * options select machines. Throws kind `failed` if a swarm does not answer.
+ * Resolves to the swarms that still run a stack that has been removed from the inventory: they have services or
+ * releases of the stack. Empty if options select machines. Throws kind `failed` if a swarm does not answer.
  */
 export async function swarmsOfRemovedStack(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
@@ -58,8 +61,8 @@ export async function swarmsOfRemovedStack(
 }
 
 /**
- * The states of the stacks on swarms, and of those that are no longer in the inventory but have releases there.
- * Failures are reported; `code` is 1 if there are any.
+ * Resolves to the states of the stacks on swarms. Includes stacks that are no longer in the inventory if a swarm has
+ * releases of them. Failures are reported; `code` is 1 if there are any.
  */
 export async function statesOnSwarms({ fleet, io, format }: CommandContext): Promise<{
   readonly states: readonly StackOnMachine[]
@@ -134,7 +137,10 @@ export async function rollBackOnSwarm(
   return exitCodes.ok
 }
 
-/** Removes a stack from its swarms: more than one only if it is no longer in the inventory. Returns the exit code. */
+/**
+ * Removes a stack from its swarms. There can be more than one swarm only if the stack is no longer in the inventory.
+ * Returns the exit code.
+ */
 export async function removeFromSwarms(
   { fleet, io, format }: CommandContext,
   swarms: readonly OpenSwarm[],
@@ -150,7 +156,7 @@ export async function removeFromSwarms(
   return exitCodes.ok
 }
 
-/** Removes a stack from a swarm, after confirmation. */
+/** Removes a stack from a swarm after asking for confirmation. */
 async function removeFromSwarm(
   { fleet, io, format }: CommandContext,
   swarm: OpenSwarm,

@@ -14,7 +14,7 @@ import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** The parts of a stack that are on a machine. */
+/** What a machine has of a stack. */
 interface Present {
   readonly machine: Machine
   readonly containers: readonly string[]
@@ -26,7 +26,10 @@ interface Present {
 const isOn = ({ containers, volumes, hasReleases }: Present): boolean =>
   containers.length > 0 || volumes.length > 0 || hasReleases
 
-/** Finds the parts of a stack on machines. Throws if one of them does not answer: nothing has changed yet. */
+/**
+ * Resolves to what each machine has of a stack; machines that have nothing are omitted. Failures are reported, and
+ * `code` is 1 if there are any; nothing must be changed then.
+ */
 async function findPresent(
   context: CommandContext,
   stack: string,
@@ -74,8 +77,8 @@ const uniqueVolumes = (present: readonly Present[]): readonly string[] =>
   [...new Set(present.flatMap(({ volumes }) => volumes))].toSorted()
 
 /**
- * Whether volumes are deleted too: this requires `--volumes` and the name of the stack, typed at the prompt or given as
- * `--destroy`. Throws kind `usage` without a terminal.
+ * Resolves to whether volumes are deleted too. This requires `--volumes` and the name of the stack, typed at the prompt
+ * or passed with `--destroy`. Throws kind `usage` if the name would have to be typed but there is no terminal.
  */
 async function confirmVolumes(
   io: Io,

@@ -29,7 +29,7 @@ const describeRelease = ({ number, at, by, commit }: Release): string => {
   return `release ${number}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`
 }
 
-/** Formats the steps: machines that change between the same releases share a line. */
+/** Formats the steps. Machines that change between the same releases share a line. */
 function describeSteps(stack: string, steps: readonly Step[]): string {
   const groups = new Map<string, string[]>()
   for (const { machine, from, to } of steps) {
@@ -40,7 +40,7 @@ function describeSteps(stack: string, steps: readonly Step[]): string {
   return `This will restore an earlier release of stack ${stack}:\n${lines.join('')}`
 }
 
-/** The machines of the stack that the options select, or all of them. */
+/** Resolves to those of the stack's machines that the options select, or to all of them. */
 async function chooseMachines(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
   name: string,
@@ -57,8 +57,8 @@ async function chooseMachines(
 }
 
 /**
- * Reads the releases of each machine, and chooses the one to restore. A failure of one machine is thrown: nothing has
- * changed yet.
+ * Reads the releases on each machine, and chooses the one to restore. Failures are reported, and `code` is 1 if there
+ * are any; nothing must be changed then.
  */
 async function planSteps(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,

@@ -25,7 +25,7 @@ export const deployOptions = {
   ),
 } as const
 
-/** Saves the variables of `--allow-variable` for these stacks. */
+/** Saves permission for these stacks to use the variables of `--allow-variable`. */
 export async function allowNamedVariables(
   { fleet }: Pick<Invocation, 'fleet'>,
   variables: readonly string[],
@@ -44,8 +44,8 @@ export async function allowNamedVariables(
 }
 
 /**
- * Asks about every file and variable of this computer that stacks use, and saves the answers. Throws as `confirmGrants`
- * does.
+ * Asks about every file and variable on this computer that the stacks use, and saves the answers. Throws as
+ * `confirmGrants` does.
  */
 export async function confirmStackGrants(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
@@ -96,7 +96,7 @@ function reportLeft(
   writeFailure(io, new UserError('failed', message), format.json)
 }
 
-/** Reports the sockets and other special files in mounted directories, which are not copied. */
+/** Reports sockets and other special files in mounted directories. Such files are not copied. */
 async function reportUncopied(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   { stack, models }: StackToDeploy,
@@ -109,8 +109,8 @@ async function reportUncopied(
 }
 
 /**
- * Deploys stacks, one after the other, each in its batches of machines. Stops at the first failure. `failed`: machines
- * whose changes failed, to which nothing is deployed.
+ * Deploys stacks in sequence, and each stack to one batch of machines at a time. Stops at the first failure. `failed`:
+ * machines whose changes failed; nothing is deployed to them.
  */
 export async function runDeployments(
   context: CommandContext,

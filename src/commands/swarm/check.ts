@@ -10,14 +10,14 @@ import { commonOptions } from '../options/common-options.ts'
 import { defaultTimeoutMs } from '../multi/query-engines.ts'
 import { chooseSwarms } from './read-states.ts'
 
-/** The meaning of each state of a connection. */
+/** The meaning of each connection state. */
 const explanations: Readonly<Record<PortProblem['state'], string>> = {
   closed: 'no process is listening on the port',
   blocked: 'no answer: open the port',
   unknown: "not checked: the FROM machine's SSH server does not allow port forwarding",
 }
 
-/** The features that do not work on a node without a kernel module. */
+/** What does not work on a node that lacks a kernel module. */
 const effects: Readonly<Record<SwarmModule, string>> = {
   ip_vs: 'virtual IP addresses for services do not work, and ports are published only in host mode',
   vxlan: 'overlay networks do not work',

@@ -4,10 +4,10 @@ import type { Machine } from '../../machine/machine.ts'
 import { type Invocation, flag, parsed } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
 
-/** The default time limit for the tasks of a node to end, in seconds. */
+/** The default time limit for the tasks of a drained node to end, in seconds. */
 const defaultDrainTimeout = 300
 
-/** Options of commands that interrupt hosts, which may be nodes of swarms. */
+/** The options of commands that interrupt hosts. The hosts may be nodes of swarms. */
 export const drainOptions = {
   drainTimeout: parsed(
     '--drain-timeout <seconds>',
@@ -23,13 +23,16 @@ interface DrainValues {
   readonly drain: boolean
 }
 
-/** Returns the time limit for the tasks of a drained node to end, in milliseconds; 0 means not to wait. */
+/**
+ * Returns the time limit for the tasks of a drained node to end, in milliseconds. If it is 0, the command does not
+ * wait.
+ */
 export const drainMsOf = ({ drain, drainTimeout = defaultDrainTimeout }: DrainValues): number =>
   drain ? drainTimeout * 1000 : 0
 
 /**
- * Drains the machines that are nodes of swarms. Resolves to undefined if there are no swarms, or if draining is
- * disabled. Throws kind `failed` if a swarm would lose the majority of its managers. `rolling`: see `Members.open`.
+ * Drains those of the machines that are nodes of swarms. Resolves to undefined if there are no swarms, or if draining
+ * is disabled. Throws kind `failed` if a swarm would lose the majority of its managers. `rolling`: see `Members.open`.
  */
 export async function openMembers(
   { fleet }: Pick<Invocation, 'fleet'>,

@@ -3,7 +3,7 @@ import type { SwarmStatus } from '../../operations/swarm/swarm-states.ts'
 import type { Invocation } from '../command.ts'
 import { defaultTimeoutMs } from '../multi/query-engines.ts'
 
-/** The named swarms, or all. Throws kind `usage` for an unknown name. */
+/** Resolves to the named swarms, or to all swarms if no names are given. Throws kind `usage` for an unknown name. */
 export async function chooseSwarms(
   { fleet }: Pick<Invocation, 'fleet'>,
   names: readonly string[],
@@ -18,7 +18,10 @@ export async function chooseSwarms(
   return [...swarms.values()].filter(({ name }) => names.length === 0 || names.includes(name))
 }
 
-/** The states of the named swarms, or of all. Throws kind `usage` for an unknown name. */
+/**
+ * Resolves to the states of the named swarms, or of all swarms if no names are given. Throws kind `usage` for an
+ * unknown name.
+ */
 export async function readStates(
   { fleet }: Pick<Invocation, 'fleet'>,
   names: readonly string[],

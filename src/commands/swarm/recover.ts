@@ -10,7 +10,7 @@ import { defineCommand, required, text } from '../command.ts'
 import { commonOptions } from '../options/common-options.ts'
 import { workOnMachines } from '../multi/work-on-machines.ts'
 
-/** Describes what a recovery does. */
+/** Describes what a recovery will do. */
 function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery): string {
   const lines = [
     isBegun
@@ -36,7 +36,7 @@ function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery
   return lines.map((line) => `${line}\n`).join('')
 }
 
-/** Requires the user to confirm a recovery with the name of the swarm. */
+/** Requires the user to confirm a recovery with the swarm's name. */
 async function confirmRecovery(
   io: Io,
   recovery: Recovery,

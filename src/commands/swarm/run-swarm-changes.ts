@@ -7,17 +7,17 @@ import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** How many workers join, or get labels, at the same time. */
+/** The number of workers that join, or whose labels change, at the same time. */
 const concurrency = 8
 
 /**
- * Whether a change is made on several machines at the same time. All other changes concern managers, or remove nodes.
+ * Whether a change is made on several machines at the same time. All other changes concern managers or remove nodes.
  */
 const isParallel = ({ action, role }: PlannedSwarmChange): boolean =>
   ['label', 'open-ports', 'close-ports'].includes(action) ||
   (action === 'join' && role === 'worker')
 
-/** Reports the machines for which nothing was done, and why. */
+/** Reports the machines on which nothing was done, and why. */
 function reportLeft(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   changes: readonly PlannedSwarmChange[],
@@ -31,9 +31,8 @@ function reportLeft(
 }
 
 /**
- * Makes the planned changes of swarms, one phase after the other. A phase is not started if an earlier phase of the
- * same swarm failed. `failed`: machines whose own changes failed, for which nothing is done. `drainMs`: see
- * {@link drainMsOf}.
+ * Makes the planned changes to swarms, one phase at a time. A phase is not started if an earlier phase of the same
+ * swarm failed. `failed`: machines whose own changes failed; nothing is done on them. `drainMs`: see {@link drainMsOf}.
  */
 export async function runSwarmChanges(
   context: CommandContext,

@@ -7,7 +7,7 @@ import { any, defineCommand } from '../command.ts'
 import { commonOptions } from '../options/common-options.ts'
 import { readStates } from './read-states.ts'
 
-/** Why the nodes of a swarm are unknown, and the next step. */
+/** Why the nodes of a swarm are unknown, and the next step, keyed by the state of the swarm. */
 const explanations: Readonly<
   Partial<Record<SwarmSummary['state'], readonly [why: string, hint: string]>>
 > = {
@@ -20,7 +20,7 @@ const explanations: Readonly<
   'not-initialized': ['is not initialized', 'to initialize it: fleet apply'],
 }
 
-/** Returns the role of a node; for a manager, also whether it is the leader or is not reachable. */
+/** Returns the role of a node. For a manager, the text also says whether it is the leader or is not reachable. */
 const roleOf = ({ role, leader, reachability }: SwarmNodeState): string => {
   if (leader) return `${role} (leader)`
   return reachability === undefined || reachability === 'reachable'

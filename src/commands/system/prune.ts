@@ -16,7 +16,7 @@ type Filters = ReturnType<typeof parseFilters>
 interface Request {
   readonly kinds: readonly PruneKind[]
   readonly filters: Filters
-  /** The kinds of which all unused objects are removed, also those with a name. */
+  /** The kinds for which all unused objects are removed, including those that have a name. */
   readonly allOf: readonly PruneKind[]
   readonly yes: boolean
 }
@@ -27,7 +27,7 @@ const options = {
   force: flag('-f, --force', 'same as --yes, for compatibility with docker'),
 } as const
 
-/** Describes what is removed for a kind. */
+/** Describes which objects of a kind are removed. */
 function describe(kind: PruneKind, all: boolean): string {
   switch (kind) {
     case 'containers':
@@ -49,7 +49,10 @@ const columns: readonly Column<Pruned>[] = [
   { title: 'RECLAIMED', text: ({ reclaimed }) => humanSize(reclaimed), keep: true },
 ]
 
-/** Prunes the chosen machines after confirmation, one kind after the other, and reports what was freed. */
+/**
+ * Prunes the chosen machines after asking for confirmation, one kind at a time, and reports how much space was
+ * reclaimed.
+ */
 async function prune(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   { kinds, filters, allOf, yes }: Request,
@@ -58,7 +61,9 @@ async function prune(
   const { prunes } = await import('../../engine/prune.ts')
   const { measuringMs } = await import('../../engine/disk-usage.ts')
   const { idleLabel, keepingIdle } = await import('../../operations/stacks/idle-container.ts')
-  /** Prunes one kind, but keeps containers that preserve images of stacks or mark a stack as unfinished. */
+  /**
+   * Prunes one kind of object, but keeps the containers that preserve images of stacks or mark a stack as unfinished.
+   */
   const pruneKind = async (
     kind: PruneKind,
     engine: Engine,
@@ -66,7 +71,8 @@ async function prune(
   ): Promise<Pruned> => {
     const request = { filters, all: allOf.includes(kind), signal }
     if (kind !== 'containers') return prunes[kind](engine, request)
-    // Engines keep only containers that match all `label!` filters, so another filter would weaken the user's filters.
+    // Containers are kept only if they match all `label!` filters, so another such filter would weaken the user's
+    // filters.
     if ('label!' in filters) return keepingIdle(engine, () => prunes.containers(engine, request))
     return prunes.containers(engine, {
       ...request,
@@ -137,7 +143,10 @@ export const pruneNetworks = defineCommand({
     }),
 })
 
-/** What `fleet system prune` removes. Throws kind `usage` for filters that a kind does not have. */
+/**
+ * Returns the kinds of objects that `fleet system prune` removes. Throws kind `usage` for filters that do not apply to
+ * one of the kinds.
+ */
 function systemKinds(filters: Filters, withVolumes: boolean): PruneKind[] {
   if (withVolumes && 'until' in filters) {
     throw new UserError(
@@ -154,7 +163,7 @@ function systemKinds(filters: Filters, withVolumes: boolean): PruneKind[] {
     ...(withVolumes ? (['volumes'] as const) : []),
     'networks',
     'images',
-    ...(isByLabel ? [] : (['build cache'] as const)), // it has no labels
+    ...(isByLabel ? [] : (['build cache'] as const)), // the build cache has no labels
   ]
 }
 

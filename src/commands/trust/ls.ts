@@ -3,13 +3,13 @@ import { defineCommand } from '../command.ts'
 
 interface Row {
   readonly inventory: string
-  /** Absent if the row is about an inventory of another user. */
+  /** Absent if the row is about another user's inventory. */
   readonly driver?: string
-  /** A path on this computer that machines of the inventory may use. */
+  /** A path on this computer that machines in the inventory may use. */
   readonly path?: string
   /** A host in the user's SSH configuration that may be used as the address of machines. */
   readonly alias?: string
-  /** A variable of the shell that machines may get with a stack. */
+  /** A shell variable that machines may receive with a stack. */
   readonly variable?: string
   readonly stack?: string
   readonly version?: string | undefined

@@ -2,7 +2,7 @@ import type { Fleet } from '../../app/fleet.ts'
 import { isBuiltIn } from '../../drivers/driver-names.ts'
 import type { Io } from '../../ui/io.ts'
 
-/** Warns about drivers of the inventory that are not trusted and whose options are therefore not checked. */
+/** Warns about drivers in the inventory that are not trusted. The options of such drivers are not checked. */
 export async function warnUntrusted(fleet: Fleet, io: Io): Promise<void> {
   const inventory = await (await fleet.inventory()).read()
   if ([...inventory.machines.values()].every(({ driver }) => isBuiltIn(driver))) return
