@@ -1,4 +1,4 @@
-/** Exit codes of fleet. Commands such as `exec` exit with the code of the remote command instead. */
+/** The exit codes of fleet. Commands such as `exec` exit with the remote command's exit code instead. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
@@ -67,31 +67,33 @@ export class UserError extends Error {
   }
 }
 
-/** The message of a thrown value. */
+/** Returns the message of a thrown value. */
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown)
 
-/** Returns the message of a thrown value with its hint in parentheses, for messages that list several failures. */
+/**
+ * Returns the message of a thrown value, followed by its hint in parentheses, for messages that list several failures.
+ */
 export const messageWithHint = (thrown: unknown): string =>
   thrown instanceof UserError && thrown.hint !== undefined
     ? `${thrown.message} (${thrown.hint})`
     : messageOf(thrown)
 
 /**
- * Returns the description from a file system error, without its code, system call and path, for a message that names
- * the file.
+ * Returns the description in a file system error, without the error code, the system call and the path. For messages
+ * that already name the file.
  */
 export const fileProblemOf = (thrown: unknown): string =>
   messageOf(thrown).replace(/^E[A-Z0-9]+: (.+?), \w+(?: '.*')?$/s, '$1')
 
-/** The `code` of a Node.js system error (`ENOENT`), if it has one. */
+/** Returns the `code` of a Node.js system error, such as `ENOENT`; undefined for all other values. */
 export function codeOf(thrown: unknown): string | undefined {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
     ? thrown.code
     : undefined
 }
 
-/** Runs work on a machine and adds the machine's name to user errors that have none. */
+/** Runs work on a machine, and adds the machine's name to any user error that does not name a machine. */
 export async function naming<Result>(
   machine: string,
   work: () => Promise<Result>,

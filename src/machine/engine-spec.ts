@@ -1,9 +1,9 @@
 import * as z from 'zod'
 import { lineOf } from './fields.ts'
 
-// Schemas for the engine of a machine. Each message completes the sentence "expected …".
+// Schemas for a machine's engine. Each message completes the sentence "expected …".
 
-/** Keys of daemon.json that fleet does not write, and the reason. */
+/** Keys of daemon.json that fleet does not write, with the reasons. */
 const refusedKeys: Readonly<Record<string, string>> = {
   hosts: "fleet reaches the engine's Unix socket through SSH, not through a TCP port",
   tls: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
@@ -17,7 +17,7 @@ const refusedKeys: Readonly<Record<string, string>> = {
   graph: 'replaced by data-root',
 }
 
-/** Why a key of daemon.json cannot be set by fleet; undefined if it can. */
+/** Returns why fleet cannot set a key in daemon.json; undefined if it can. */
 const refusedKey = (key: string): string | undefined =>
   Object.hasOwn(refusedKeys, key) ? refusedKeys[key] : undefined
 
@@ -33,10 +33,10 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json }
 
-/** Settings of daemon.json by key. */
+/** Settings in daemon.json, by key. */
 export type DaemonConfig = Readonly<Record<string, Json>>
 
-/** Why a value cannot be written to daemon.json; undefined if it can. */
+/** Returns why a value cannot be written to daemon.json; undefined if it can. */
 function jsonProblem(value: unknown, depth = 0): string | undefined {
   if (depth > maxDepth) return `at most ${maxDepth} levels of nesting`
   if (value === null || typeof value === 'boolean') return undefined
@@ -78,9 +78,7 @@ const daemonConfig = z
     }
   })
 
-/**
- * Variables that are refused: those that make the engine load other code, and those that systemd sets for a service.
- */
+/** Variables that are refused: those that make the engine load other code, and those that systemd sets for services. */
 const loaderVariable = /^(?:LD_|BASH_ENV$|ENV$|PATH$|GCONV_PATH$|NOTIFY_SOCKET$|LISTEN_)/
 
 /** Environment variables of docker.service. */
@@ -95,7 +93,7 @@ const environment = z.record(
   z.union([lineOf(4096, 0), z.null()]),
 )
 
-/** `HOST` or `HOST:PORT` of a registry; it is also a directory name on the host. */
+/** The `HOST` or `HOST:PORT` of a registry. It is also used as a directory name on the host. */
 const registryName =
   /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[1-9][0-9]{0,4})?$/
 
@@ -103,7 +101,7 @@ const registryName =
 const plainUrl =
   /^https?:\/\/[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[1-9][0-9]{0,4})?(?:\/[A-Za-z0-9._~-]+)*\/?$/
 
-/** A file in or below the inventory's directory, so that it is shared together with the inventory. */
+/** A file in or below the inventory's directory. Such a file is shared together with the inventory. */
 export const fileInFolder = z
   .string()
   .regex(
@@ -139,7 +137,7 @@ const registry = z
     message: 'either "insecure" or "ca", not both',
   })
 
-/** Registries by host and port. */
+/** Registries, keyed by `HOST` or `HOST:PORT`. */
 const registries = z
   .record(z.string().regex(registryName, 'a registry (HOST or HOST:PORT)'), registry)
   .superRefine((all, context) => {
@@ -157,7 +155,7 @@ const registries = z
     }
   })
 
-/** The Docker engine of a machine: which one to install, and its settings. */
+/** The Docker engine of a machine: which engine to install, and its settings. */
 export const engineSpec = z
   .strictObject({
     version: z
@@ -204,5 +202,8 @@ export const engineSpec = z
     message: '"stable" or "test" if "repository" is set',
   })
 
-/** The Docker engine of a machine. Without version, channel and repository: the package of the distribution. */
+/**
+ * The Docker engine of a machine. Without version, channel and repository, it is the package from the Linux
+ * distribution.
+ */
 export type EngineSpec = z.infer<typeof engineSpec>

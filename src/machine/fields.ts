@@ -2,17 +2,17 @@ import * as z from 'zod'
 import { hiddenInPattern } from './hidden-characters.ts'
 import { idPattern, resourceKeyPattern, tokenPattern } from './record-patterns.ts'
 
-// The formats of single values in an inventory. Everyone who can push to the repository can write them, so each format
+// The formats of single values in an inventory. Anyone who can push to the repository can write them, so each format
 // is strict: no value can be mistaken for a command-line option, escape from a directory, or add a line to a
 // configuration file.
 
-// The patterns are also part of the JSON Schema, whose readers do not support \p{…}. All other invisible characters are
-// rejected by a separate check of all strings in a file.
+// The patterns are also part of the JSON Schema, and programs that read it do not support \p{…}. Other invisible
+// characters are rejected by a separate check of all strings in a file.
 
 /** Letters and digits of all scripts, for a character class. */
 const letter = String.raw`A-Za-z0-9_\u00C0-\u167F\u1681-\u1FFF\u2C00-\u2FFF\u3001-\uD7FF\uF900-\uFDFF`
 
-/** A single line of `least` to `most` characters, without invisible characters. */
+/** A single line of `least` to `most` characters. Invisible characters are not allowed. */
 export const lineOf = (most: number, least = 1) =>
   z
     .string()
@@ -28,7 +28,7 @@ export const providerId = z.string().min(1).regex(idPattern, 'a provider ID such
 
 const label = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
 
-/** A host name of at most 253 characters, an IPv4 address, or an IPv6 address with or without a zone (RFC 4007). */
+/** A host name of at most 253 characters, an IPv4 address, or an IPv6 address, which may have a zone (RFC 4007). */
 const addressPattern = new RegExp(
   `^(?:(?=.{1,254}$)${label}(?:\\.${label})*\\.?|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\\.[0-9]{1,3}){3})?(?:%[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?)$`,
 )
@@ -36,7 +36,7 @@ const addressPattern = new RegExp(
 /** The network address of a host. */
 export const hostAddress = z.string().min(1).regex(addressPattern, 'a host name or an IP address')
 
-/** A login name. Directory services have users such as `user@realm` and `DOMAIN\user`. */
+/** A login name. Directory services have user names such as `user@realm` and `DOMAIN\user`. */
 export const loginName = z
   .string()
   .min(1)
@@ -51,8 +51,8 @@ const ipv6 = '[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}'
 const sshUser = '[A-Za-z0-9_](?:[A-Za-z0-9_.@+-]{0,62}[A-Za-z0-9_])?'
 
 /**
- * `[user@]host[:port]` for ssh. The ssh configuration of a user of the inventory may put user and host into shell
- * commands, so no character is allowed that a shell, ssh or a pattern of ssh_config interprets.
+ * `[user@]host[:port]` for ssh. A user of the inventory may have an ssh configuration that puts user and host into
+ * shell commands, so characters that a shell, ssh or a pattern in ssh_config would interpret are not allowed.
  */
 export const sshDestination = z
   .string()
@@ -66,7 +66,7 @@ export const sshDestination = z
 /** A TCP port. */
 export const port = z.int().min(1).max(65_535)
 
-/** An absolute path of a Unix socket. Linux allows 107 bytes (unix(7)). */
+/** The absolute path of a Unix socket. Linux allows up to 107 bytes (unix(7)). */
 export const socketPath = z
   .string()
   .min(1)

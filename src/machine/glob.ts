@@ -2,8 +2,9 @@
 export const isGlob = (text: string): boolean => /[*?]/.test(text)
 
 /**
- * Whether a pattern matches a whole text: `*` matches any characters, `?` matches one. Backtracks only to the last `*`,
- * so the time is at most pattern length times text length: patterns come from files that other users can write.
+ * Whether a pattern matches a whole text: `*` matches any number of characters, `?` matches one. Backtracks only to the
+ * last `*`, so the time is at most proportional to pattern length times text length. This matters because patterns come
+ * from files that other users can write.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
   let [at, inText] = [0, 0]

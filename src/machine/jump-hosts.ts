@@ -8,18 +8,18 @@ const maxJumps = 16
 /** Why a chain of jump hosts (`via`) cannot be resolved. */
 export interface JumpChainError {
   readonly kind: 'cycle' | 'no-machine' | 'too-long'
-  /** The machine whose `via` is wrong, or the machine that closes the cycle. */
+  /** The machine whose `via` is wrong or, for a cycle, the machine at which the cycle closes. */
   readonly name: MachineName
   readonly message: string
 }
 
-/** The jump hosts of a machine, the nearest to it first. Incomplete if there is a problem. */
+/** The jump hosts of a machine, starting with the one nearest to it. The list is incomplete if there is a problem. */
 export interface JumpChain<Jump> {
   readonly jumps: readonly Jump[]
   readonly problem?: JumpChainError
 }
 
-/** Follows `via` from a machine to the jump host that this computer connects to directly. */
+/** Follows `via` from a machine up to the jump host that this computer connects to directly. */
 export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
   machines: ReadonlyMap<MachineName, Jump>,
   { name, via }: Pick<Machine, 'name' | 'via'>,
@@ -50,10 +50,13 @@ export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
   return { jumps }
 }
 
-/** The maximum number of errors that are searched for: each costs a comparison with all names. */
+/** The maximum number of errors to search for: finding each of them requires a comparison with all names. */
 const maxErrors = 100
 
-/** Finds every `via` that names no machine, is part of a cycle or makes a chain too long. Returns at most 100. */
+/**
+ * Finds every `via` that names an unknown machine, is part of a cycle, or makes a chain too long. Returns at most 100
+ * errors.
+ */
 export function findJumpChainErrors(
   machines: ReadonlyMap<MachineName, Pick<Machine, 'via'>>,
 ): readonly JumpChainError[] {

@@ -1,12 +1,12 @@
 import { UserError } from '../errors.ts'
 
-/** The pattern of label keys, all of which can be used in a selector. */
+/** The pattern for label keys. All keys that match it can be used in a selector. */
 export const labelKeyPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/
 
 /** The maximum length of a label value, in characters. */
 export const maxLabelLength = 255
 
-/** Parses one `key=value` argument. Throws kind `usage` with `hint` if it is not a label. */
+/** Parses one `key=value` argument. Throws kind `usage` with the hint `hint` if it is not a valid label. */
 export function parseLabel(
   word: string,
   hint = 'use the format key=value',
@@ -18,6 +18,6 @@ export function parseLabel(
   throw new UserError('usage', `invalid label ${JSON.stringify(word)}`, { hint })
 }
 
-/** Parses `key=value` arguments. Throws kind `usage`. */
+/** Parses `key=value` arguments. Throws kind `usage` if one of them is not a valid label. */
 export const parseLabels = (words: readonly string[]): Readonly<Record<string, string>> =>
   Object.fromEntries(words.map((word) => parseLabel(word)))

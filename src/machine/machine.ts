@@ -4,7 +4,7 @@ import type { HostRecord, MachineEntry } from './schema.ts'
 
 export type { HostRecord, MachineEntry, ProfileEntry } from './schema.ts'
 
-/** A machine of the inventory: its entry merged with its profiles, and its name. */
+/** A machine in the inventory: its entry merged with its profiles, and its name. */
 export type Machine = Readonly<MachineEntry> & {
   readonly name: MachineName
   readonly driver: string
@@ -14,7 +14,7 @@ export type Machine = Readonly<MachineEntry> & {
 export type ReadyMachine = Machine & { readonly host: HostRecord }
 
 /**
- * Whether a driver uses hosts that exist already. Each such host has its own address, so a profile of this driver
+ * Whether a driver uses hosts that already exist. Each such host has its own address, so a profile for this driver
  * cannot be complete.
  */
 export const usesExistingHosts = (driver: string): boolean => driver === 'ssh'
@@ -24,13 +24,13 @@ export const hasProvider = (driver: string): boolean =>
   !usesExistingHosts(driver) && driver !== 'local'
 
 /**
- * Whether a machine uses an existing host whose address is not known yet, such as a machine that only a profile's count
- * declares.
+ * Whether a machine uses an existing host whose address is not known yet. For example, the machine may be declared only
+ * by a profile's count.
  */
 export const lacksAddress = ({ driver, options }: Machine): boolean =>
   usesExistingHosts(driver) && options?.['address'] === undefined
 
-/** Returns why a machine has no host, as the end of a sentence: `has not been created yet`. */
+/** Returns why a machine has no host, worded as the end of a sentence: `has not been created yet`. */
 export const noHostYet = ({ driver }: Pick<Machine, 'driver'>): string =>
   `has not been ${hasProvider(driver) ? 'created' : 'adopted'} yet`
 
@@ -42,8 +42,8 @@ export function setUpCommand(machine: Machine): string {
 }
 
 /**
- * Throws kind `inventory` for a host without an address, unless its driver is `local`. A missing address means this
- * computer, so a command for a remote host would run here.
+ * Throws kind `inventory` if the host has no address, unless its driver is `local`. A missing address means this
+ * computer, so a command for a remote host would run on this computer.
  */
 export function checkAddress({ name, driver, host }: ReadyMachine): void {
   if (host.address !== undefined || driver === 'local') return
@@ -53,11 +53,12 @@ export function checkAddress({ name, driver, host }: ReadyMachine): void {
   })
 }
 
-/** Whether a machine has a host that can be connected to: its creation has ended, and its removal has not started. */
+/** Whether a machine has a host that can be connected to: its creation is complete, and its removal has not started. */
 export const hasHost = ({ host }: Machine): boolean => host?.phase === 'ready'
 
 /**
- * The record of a machine's host. Throws kind `unreachable` if the host is not ready, and as {@link checkAddress} does.
+ * Returns the record of a machine's host. Throws kind `unreachable` if the host is not ready, and throws as {@link
+ * checkAddress} does.
  */
 export function requireHost(machine: Machine): HostRecord {
   const { name, host } = machine
@@ -86,19 +87,22 @@ export function requireHost(machine: Machine): HostRecord {
 /** The default path of the engine's socket. */
 export const defaultSocket = '/var/run/docker.sock'
 
-/** The path of the engine's socket on a machine's host. Throws as {@link requireHost} does. */
+/** Returns the path of the engine's socket on a machine's host. Throws as {@link requireHost} does. */
 export const socketOf = (machine: Machine): string => requireHost(machine).socket ?? defaultSocket
 
 /** An address to log in to. */
 export type LoginAddress = Pick<HostRecord, 'address' | 'port' | 'user'>
 
-/** Whether two addresses are the same login: same address and port, and same user if both are known. */
+/**
+ * Whether two addresses refer to the same login: address and port are the same, and so is the user, if both users are
+ * known.
+ */
 export const isSameLogin = (a: LoginAddress, b: LoginAddress): boolean =>
   a.address === b.address &&
   (a.port ?? 22) === (b.port ?? 22) &&
   (a.user === undefined || b.user === undefined || a.user === b.user)
 
-/** Merges a driver's newer resources into the older ones. A value of `undefined` removes the key. */
+/** Merges a driver's newer resources into its older ones. A newer value of `undefined` removes the key. */
 export const mergeResources = (
   older: Readonly<Record<string, string>> = {},
   newer: Readonly<Record<string, string | undefined>> = {},
@@ -109,19 +113,20 @@ export const mergeResources = (
     ),
   )
 
-/** The current state of a host as its provider reports it. Never stored. */
+/** The current state of a host, as its provider reports it. It is never stored. */
 export interface HostStatus {
-  /** `unknown`: the driver has no provider to query; only a connection shows whether the host runs. */
+  /** `unknown`: the driver has no provider to query, so only a connection shows whether the host is running. */
   readonly state: 'running' | 'paused' | 'stopped' | 'starting' | 'stopping' | 'absent' | 'unknown'
   /**
-   * Only with `absent`: the provider reclaimed the host (a spot instance), so fleet creates a
+   * Only set if the state is `absent`: the provider has reclaimed the host (a spot instance), so fleet creates a
    * replacement.
    */
   readonly reclaimed?: true
   /** The current address according to the provider. */
   readonly address?: string
   /**
-   * Current values of the driver's options, as far as the provider's response contains them, formatted by the driver.
+   * The current values of the driver's options, as far as the provider's response contains them. The driver formats
+   * them.
    */
   readonly options?: Readonly<Record<string, string>>
 }

@@ -5,12 +5,12 @@ declare const checked: unique symbol
 export type MachineName = string & { readonly [checked]: 'MachineName' }
 
 /**
- * Names also serve as host names, so they follow RFC 1123 labels joined by dots:
- * 1 to 63 ASCII letters, digits, `-` and `.`, beginning and ending with a letter or digit.
+ * Machine names are also used as host names, so they follow RFC 1123: 1 to 63 ASCII letters, digits, `-` and `.`,
+ * beginning and ending with a letter or digit.
  */
 export const machineNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/
 
-/** The rule of {@link machineNamePattern}, for messages. */
+/** The rule that {@link machineNamePattern} implements, for use in messages. */
 export const machineNameRule =
   '1 to 63 ASCII letters, digits, "-" or ".", beginning and ending with a letter or digit'
 
@@ -21,7 +21,7 @@ const reserved = new Set(['all'])
 export const isMachineName = (text: string): text is MachineName =>
   machineNamePattern.test(text) && !reserved.has(text)
 
-/** Checks a machine name from the command line. Throws kind `usage`. */
+/** Checks a machine name from the command line. Throws kind `usage` if it is not valid. */
 export function parseMachineName(text: string): MachineName {
   if (isMachineName(text)) return text
   const why = reserved.has(text) ? 'this name selects every machine' : `use ${machineNameRule}`

@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 
 /**
- * The candidate that is closest to a mistyped `word`; undefined if none is close. At most one edit is allowed for every
- * three letters, rounded up, of the longer word.
+ * Returns the candidate that is closest to a mistyped `word`; undefined if none is close enough. One edit is allowed
+ * for every three letters of the longer word, rounded up.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = word.toLowerCase()
@@ -19,7 +19,9 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best
 }
 
-/** ` (did you mean "web-1"?)` for the end of a message, or an empty string. */
+/**
+ * Returns ` (did you mean "web-1"?)`, to be appended to a message, or an empty string if no candidate is close enough.
+ */
 export function suggest(word: string, candidates: Iterable<string>): string {
   const meant = nearest(word, candidates)
   return meant === undefined ? '' : ` (did you mean ${JSON.stringify(meant)}?)`

@@ -2,10 +2,10 @@ import type { Machine } from './machine.ts'
 import type { OperatorEntry } from './schema.ts'
 import { parseSelector, selects } from './selector.ts'
 
-/** The authorized public keys by the name of their owner. */
+/** The entries of the operators, keyed by operator name. */
 export type Operators = ReadonlyMap<string, OperatorEntry>
 
-/** An operator's public key without its comment, `TYPE BASE64`. */
+/** Returns an operator's public key without its comment: `TYPE BASE64`. */
 export const operatorKey = (entry: OperatorEntry): string =>
   (typeof entry === 'string' ? entry : entry.key).split(' ').slice(0, 2).join(' ')
 
@@ -13,7 +13,7 @@ export const operatorKey = (entry: OperatorEntry): string =>
 const isAuthorized = (entry: OperatorEntry, machine: Machine): boolean =>
   typeof entry === 'string' || selects(parseSelector(entry.on), machine)
 
-/** The keys to authorize on a machine by operator name, without duplicates, in the order of the file. */
+/** Returns the keys to authorize on a machine, keyed by operator name, without duplicates, in the order of the file. */
 export function operatorKeysOf(
   operators: Operators,
   machine: Machine,

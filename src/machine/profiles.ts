@@ -2,7 +2,7 @@ import type { Machine, MachineEntry, ProfileEntry } from './machine.ts'
 import type { EngineSpec } from './engine-spec.ts'
 import type { MachineName } from './name.ts'
 
-/** The profiles by name, each as written in the file. */
+/** The profiles, keyed by name, each as written in the file. */
 export type Profiles = ReadonlyMap<string, ProfileEntry>
 
 /** A profile with a `count`: it declares machines NAME-1 to NAME-COUNT. */
@@ -14,8 +14,8 @@ export interface MachineCount {
 type Layer = Readonly<ProfileEntry & MachineEntry>
 
 /**
- * Merges the engine of one layer over that of another: its settings key by key. Version and channel belong together, so
- * a layer that has one of them inherits neither.
+ * Merges the engine settings of one layer over those of the layer below it. Settings are merged key by key. Version and
+ * channel belong together, so a layer that sets either of them inherits neither.
  */
 export function mergeEngine(
   below: MachineEntry['engine'],
@@ -37,8 +37,9 @@ export function mergeEngine(
 }
 
 /**
- * Merges one layer over another: labels, options and settings of the engine key by key, other keys as a whole. Options
- * belong to a driver, so a layer with another driver inherits none. `count` is not inherited.
+ * Merges one layer over another. Labels, options and engine settings are merged key by key, and all other keys are
+ * replaced as a whole. Options belong to a driver, so a layer with a different driver inherits none. `count` is not
+ * inherited.
  */
 function mergeLayers({ count: _count, ...below }: Layer, above: Layer): Layer {
   const { driver = below.driver } = above
@@ -60,8 +61,8 @@ function mergeLayers({ count: _count, ...below }: Layer, above: Layer): Layer {
 export const maxChainLength = 16
 
 /**
- * The chain of profiles that starts at `name`, the nearest first. A cycle is cut: each profile appears once. A chain
- * that is too long has one profile more than {@link maxChainLength}.
+ * Returns the chain of profiles that starts at `name`, in the order in which they extend each other. In a cycle, each
+ * profile appears only once. If a chain is too long, the result has one more profile than {@link maxChainLength}.
  */
 export function chainFrom(profiles: Profiles, name: string | undefined): readonly string[] {
   const chain: string[] = []
@@ -73,7 +74,7 @@ export function chainFrom(profiles: Profiles, name: string | undefined): readonl
   return chain
 }
 
-/** The profiles, each merged over those that it extends. */
+/** Returns the profiles, each merged over the profiles that it extends. */
 export const mergeProfiles = (profiles: Profiles): Profiles =>
   new Map(
     Array.from(profiles.keys(), (name) => {
@@ -82,19 +83,22 @@ export const mergeProfiles = (profiles: Profiles): Profiles =>
     }),
   )
 
-/** An entry merged over its profile. `merged` is the result of {@link mergeProfiles}. */
+/** Returns an entry merged over its profile. `merged` is the result of {@link mergeProfiles}. */
 export function mergeEntry(merged: Profiles, entry: MachineEntry): MachineEntry {
   const below = entry.extends === undefined ? undefined : merged.get(entry.extends)
   return below === undefined ? entry : mergeLayers(below, entry)
 }
 
-/** The machine of an entry. `driver` is empty if neither the entry nor a profile sets it; validation rejects that. */
+/**
+ * Returns the machine of an entry. `driver` is empty if neither the entry nor a profile sets it; validation rejects
+ * such an entry.
+ */
 export function machineOf(merged: Profiles, name: MachineName, entry: MachineEntry): Machine {
   const spec = mergeEntry(merged, entry)
   return { ...spec, driver: spec.driver ?? '', name }
 }
 
-/** Returns the profile with a count that a numbered name belongs to, such as `worker` for `worker-3`. */
+/** Returns the profile with a count to which a numbered name belongs, such as `worker` for `worker-3`. */
 function countedBy(
   profiles: Profiles,
   name: string,
@@ -104,7 +108,7 @@ function countedBy(
   return count === undefined ? undefined : { profile, count, number: Number(digits) }
 }
 
-/** Returns the profile that declares a machine by its count, if there is one. */
+/** Returns the profile whose count declares a machine, if there is one. */
 export function countingProfile(
   profiles: Profiles,
   name: string,
@@ -113,7 +117,7 @@ export function countingProfile(
   return counted !== undefined && counted.number <= counted.count ? counted : undefined
 }
 
-/** The profile whose count a machine exceeds, if the machine extends that profile. */
+/** Returns the profile whose count is lower than a machine's number, if the machine extends that profile. */
 export function exceededCount(
   profiles: Profiles,
   { name, extends: extended }: Pick<Machine, 'name' | 'extends'>,
@@ -124,8 +128,8 @@ export function exceededCount(
 }
 
 /**
- * Returns all machine names of an inventory: those with an entry, each followed by the numbered names after it that
- * have no entry, and then the numbered names before the first entry of their profile.
+ * Returns all machine names in an inventory: the names that have an entry, each followed by the numbered names directly
+ * after it that have none; and finally, the numbered names that come before the first entry of their profile.
  */
 export function listMachineNames(
   profiles: Profiles,

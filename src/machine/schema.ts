@@ -25,7 +25,7 @@ import { stackNamePattern } from './stacks.ts'
 
 const machineName = z.string().regex(machineNamePattern, machineNameRule)
 
-/** Labels. Providers and shells accept these keys and values, for example as tags. */
+/** Labels. Their keys and values are also valid for providers, for example as tags, and in shells. */
 const labels = z.record(
   z
     .string()
@@ -44,7 +44,7 @@ const operatorName = z
     '1 to 63 ASCII letters, digits, "_", ".", "@" or "-", beginning with a letter or digit',
   )
 
-/** A term of `--on` that `parseSelector` accepts, except for states, which change over time. */
+/** A term of `--on` that `parseSelector` accepts. Terms with a state are excluded, because states change over time. */
 const term = String.raw`(?!!?state!?=|!=|![^,=]*!=|!(?:all)?\s*(?:,|$))[^\s=,][^,]*`
 
 /** A value of `--on`: terms separated by commas. */
@@ -52,7 +52,7 @@ const selectorTerm = new RegExp(String.raw`^\s*${term}(?:,\s*${term})*$`)
 
 const selector = z.string().max(512).regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME')
 
-/** A public key to authorize on all machines, or on those that `on` selects. */
+/** A public key to authorize on all machines, or only on those that `on` selects. */
 const operatorEntry = z.union([
   commentedKey,
   z.strictObject({
@@ -72,7 +72,7 @@ export type OperatorEntry = z.infer<typeof operatorEntry>
 /** The maximum length of a text that a host reports about itself, in characters. */
 const maxFactLength = 255
 
-/** The record of a host. fleet writes it; there is no reason to edit it. */
+/** The record of a host. fleet writes it; users have no reason to edit it. */
 export const hostRecord = z.strictObject({
   phase: z
     .enum(['creating', 'ready', 'removing'])
@@ -170,13 +170,13 @@ export const machineEntry = spec.extend({
     ),
   host: hostRecord.optional().describe("The host's saved state, managed by fleet."),
 })
-/** One entry under `machines:` as written, without the values of its profile. */
+/** An entry under `machines:` as written in the file, without the values from its profile. */
 export type MachineEntry = z.infer<typeof machineEntry>
 
 /** The maximum `count` of a profile. */
 const maxCount = 10_000
 
-/** One entry under `profiles:`: common values of the machines that extend it. */
+/** An entry under `profiles:`. It holds values that are common to the machines that extend it. */
 export const profileEntry = spec.extend({
   count: z
     .int()
@@ -190,7 +190,7 @@ export const profileEntry = spec.extend({
 /** One entry under `profiles:`. */
 export type ProfileEntry = z.infer<typeof profileEntry>
 
-/** One value, or a list of them. */
+/** Either one value or a list of values. */
 const oneOrMore = <Value extends z.ZodType>(value: Value, most: number) =>
   z.union([value, z.array(value).min(1).max(most)])
 
@@ -202,10 +202,10 @@ const stackName = z
     '1 to 63 lowercase letters, digits, "_" or "-", beginning with a letter or digit',
   )
 
-/** The maximum number of files, selectors or profiles of a stack. */
+/** The maximum number of files, selectors or profiles in a stack. */
 const maxPerStack = 64
 
-/** The longest time to wait for a deployment, in seconds. */
+/** The maximum time limit for a deployment, in seconds. */
 const maxWait = 86_400
 
 /** The name of a swarm. */
@@ -216,7 +216,7 @@ const swarmName = z
     '1 to 63 lowercase letters, digits or "-", beginning and ending with a letter or digit',
   )
 
-/** One entry under `stacks:`: compose files to deploy on machines, or on a swarm. */
+/** An entry under `stacks:`: Compose files to deploy to machines or to a swarm. */
 const stackEntry = z
   .strictObject({
     compose: oneOrMore(fileInFolder, maxPerStack).describe(
@@ -291,7 +291,7 @@ const addressPool = z
     'an IPv4 network with a prefix length of 8 to 20, such as 10.99.0.0/16',
   )
 
-/** One entry under `swarms:`: machines whose engines form a cluster. */
+/** An entry under `swarms:`: machines whose engines form a cluster. */
 const swarmEntry = z.strictObject({
   managers: oneOrMore(selector, maxPerStack).describe(
     'The machines that manage the swarm: a selector as for `--on`, such as role=manager, or a list of selectors. Use 1, 3 or 5 machines.',

@@ -4,7 +4,7 @@ import type { Machine } from './machine.ts'
 import { nearest } from './nearest-name.ts'
 import { addMachineHint } from './unknown-name.ts'
 
-/** The states of machines that a selector can ask for, as `fleet status` prints them. */
+/** The states of machines that a selector can contain, as printed by `fleet status`. */
 export const machineStates = [
   'running',
   'no-engine',
@@ -22,18 +22,18 @@ export const machineStates = [
 /** The current state of a machine. */
 export type MachineState = (typeof machineStates)[number]
 
-/** The properties of a machine that a selector uses. A host that is not a machine yet has no driver. */
+/** The properties of a machine that a selector uses. A host that is not a machine yet does not have a driver. */
 type Selectable = Pick<Machine, 'name' | 'labels'> & Partial<Pick<Machine, 'driver'>>
 
 interface Term {
   /** `name`, `driver`, `state`, `all` or a label's key. */
   readonly key: string
   readonly value: string
-  /** Undefined if the result depends on the state and the state is not known. */
+  /** Returns whether the term matches a machine; undefined if that depends on the state and the state is not known. */
   readonly matches: (machine: Selectable, state: MachineState | undefined) => boolean | undefined
 }
 
-/** A parsed `--on`: a machine must match at least one term of every group, and no excluded term. */
+/** The parsed values of `--on`: a machine must match at least one term in every group, and no excluded term. */
 export interface Selector {
   readonly groups: readonly (readonly Term[])[]
   readonly excluded: readonly Term[]
@@ -92,9 +92,10 @@ function parseTerm(typed: string, takesState: boolean): { excludes: boolean; ter
 }
 
 /**
- * Parses the values of `--on`. Commas separate alternatives. Repeated values with the same key are alternatives too;
- * values with different keys must all match. Names and globs share one key. Terms with `!` exclude machines, in any
- * position. Throws kind `usage` for an empty term, and for a state unless `takesState` is set.
+ * Parses the values of `--on`. Commas separate alternatives. Repeated values with the same key are alternatives too,
+ * whereas values with different keys must all match. Names and globs count as the same key. Terms with `!` always
+ * exclude machines, regardless of their position. Throws kind `usage` for an empty term, and for a state unless
+ * `takesState` is set.
  */
 export function parseSelector(
   texts: readonly string[],
@@ -119,7 +120,10 @@ export function parseSelector(
 export const dependsOnState = ({ groups, excluded }: Selector): boolean =>
   [...groups.flat(), ...excluded].some(({ key }) => key === 'state')
 
-/** The correction for a mistyped term: the nearest machine name, or the nearest value or key. */
+/**
+ * Returns the correction for a mistyped term: the nearest machine name, or a term with the nearest value or key.
+ * Undefined if nothing is close.
+ */
 function nearestTerm(machines: readonly Machine[], { key, value }: Term): string | undefined {
   if (key === 'name') {
     return nearest(
@@ -175,7 +179,7 @@ function nothingMatches(
   )
 }
 
-/** Whether a selector matches a machine, or could match it if its state is not known. */
+/** Whether a selector matches a machine, or may match it if the machine's state is not known. */
 export const selects = (
   { groups, excluded }: Selector,
   machine: Selectable,
@@ -185,9 +189,9 @@ export const selects = (
   !excluded.some((term) => term.matches(machine, state) === true)
 
 /**
- * The machines that a selector matches, in the given order; `states` are needed if it depends on them.
- * Throws kind `unknown-machine` if there are none, and for a plain name that does not exist even if other terms match:
- * a mistyped name must not be ignored.
+ * Returns the machines that a selector matches, in the given order. `states` is required if the selector depends on
+ * states. Throws kind `unknown-machine` if there are no such machines, or if a plain name does not exist even though
+ * other terms match: a mistyped name must not be ignored.
  */
 export function select<Selected extends Machine>(
   machines: Iterable<Selected>,

@@ -11,14 +11,14 @@ import {
 import type { InventoryFile, MachineEntry } from './schema.ts'
 import { noProfile } from './unknown-name.ts'
 
-/** A reason why the profiles and entries of a file do not describe machines. */
+/** A reason why the profiles and entries in a file do not describe valid machines. */
 export interface SpecProblem {
   /** The path of the invalid value in the file. */
   readonly path: readonly string[]
   readonly message: string
 }
 
-/** Checks `extends` of a machine or a profile. */
+/** Checks the `extends` key of a machine or a profile. */
 function findExtendsProblems(
   profiles: Profiles,
   path: readonly [section: string, name: string],
@@ -41,7 +41,7 @@ function findExtendsProblems(
   return [{ path: at, message: `${at.join('.')}: profiles form a cycle: ${cycle}` }]
 }
 
-/** Checks `count` of a profile: the numbered names must not be too long, and there must be a driver. */
+/** Checks the `count` key of a profile: the numbered names must not be too long, and there must be a driver. */
 function findCountProblems(
   merged: Profiles,
   name: string,
@@ -61,7 +61,10 @@ function findCountProblems(
   ]
 }
 
-/** The maximum number of entries in a section. Machines include those that profiles count. */
+/**
+ * The maximum number of entries in each section. For machines, this includes those that are declared by the counts of
+ * profiles.
+ */
 const limits = {
   machines: 10_000,
   profiles: 1000,
@@ -70,7 +73,7 @@ const limits = {
   swarms: 100,
 } as const
 
-/** Rejects sections so large that later checks would take long. */
+/** Rejects sections that are so large that later checks would take a long time. */
 function findSizeProblem(file: InventoryFile, profiles: Profiles): SpecProblem | undefined {
   for (const section of ['profiles', 'operators', 'stacks', 'swarms'] as const) {
     const count = Object.keys(file[section] ?? {}).length
@@ -93,10 +96,10 @@ const tooManyMachines = (path: readonly string[]): SpecProblem => ({
   message: `${path.join('.')}: more than ${limits.machines} machines, including those from profile counts`,
 })
 
-/** The maximum number of problems that are searched for: each costs a comparison with all names. */
+/** The maximum number of problems to search for: finding each of them requires a comparison with all names. */
 const maxProblems = 100
 
-/** Checks every `extends` of a file. Returns about 100 problems at most. */
+/** Checks every `extends` key in a file. Returns at most about 100 problems. */
 function findAllExtendsProblems(
   profiles: Profiles,
   machines: readonly (readonly [string, MachineEntry])[],
@@ -112,7 +115,7 @@ function findAllExtendsProblems(
   return found
 }
 
-/** Finds missing profiles, cycles of profiles, machines without a driver, and too many machines. */
+/** Finds missing profiles, cycles of profiles, machines without a driver, and sections with too many entries. */
 export function findSpecProblems(file: InventoryFile): readonly SpecProblem[] {
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const machines = Object.entries(file.machines ?? {})

@@ -4,21 +4,21 @@ import { UserError } from '../errors.ts'
 export interface SshHostBlock {
   /** The machine's name, for errors. */
   readonly machine: string
-  /** The patterns of the `Host` line. */
+  /** The patterns in the `Host` line. */
   readonly names: readonly string[]
   readonly address: string
   readonly port: number
   readonly user?: string | undefined
   readonly identityFile?: string | undefined
-  /** The arguments of a program that carries the connection on its standard input and output. */
+  /** The command line of a program that relays the connection through its standard input and output. */
   readonly proxyCommand?: readonly string[] | undefined
-  /** The name of another block. */
+  /** The name of another block, whose host is the jump host. */
   readonly jump?: string | undefined
   readonly hostKeyAlias: string
   readonly knownHostsFile: string
 }
 
-/** An error of kind `inventory` for a value that the file format of another program cannot represent. */
+/** Returns the error of kind `inventory` for a value that the file format of another program cannot represent. */
 export function unwritableError(
   machine: string | undefined,
   field: string,
@@ -34,10 +34,13 @@ export function unwritableError(
 
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
-/** Characters that a shell interprets: ssh puts names into commands such as ProxyCommand (CVE-2023-51385). */
+/**
+ * Characters that a shell interprets. ssh inserts host and user names into commands such as ProxyCommand
+ * (CVE-2023-51385).
+ */
 const shellCharacters = /['"`$;&<>|(){}]/
 
-/** Why a value cannot be written into any ssh configuration; undefined if it can. */
+/** Returns why a value cannot be written to any ssh configuration; undefined if it can. */
 function generalProblem(value: string): string | undefined {
   if (value === '') return 'the value is empty'
   if (unprintable.test(value)) return 'the value contains a line break or another control character'
@@ -45,7 +48,7 @@ function generalProblem(value: string): string | undefined {
   return undefined
 }
 
-/** Checks a host name or an address. Throws kind `inventory`, naming the machine and the field. */
+/** Checks a host name or an address. If it is not valid, throws kind `inventory`, naming the machine and the field. */
 export function checkHostName(machine: string, field: string, value: string): string {
   const problem =
     generalProblem(value) ??
@@ -56,7 +59,7 @@ export function checkHostName(machine: string, field: string, value: string): st
   return value
 }
 
-/** Checks the name of a user by the rule of ssh's own command line. Throws kind `inventory`. */
+/** Checks a user name, using the same rule as ssh's command line. Throws kind `inventory` if it is not valid. */
 export function checkUser(machine: string, value: string): string {
   const flaw =
     generalProblem(value) ??
@@ -68,8 +71,9 @@ export function checkUser(machine: string, value: string): string {
 }
 
 /**
- * Formats an argument in double quotes, which all releases of ssh read the same way. Only some releases support escapes
- * in quotes, so quotes and backslashes that could be an escape cannot be written.
+ * Formats an argument, in double quotes if necessary. All releases of ssh read double quotes in the same way, but only
+ * some support escapes in them. Throws kind `inventory` for quotes, and for backslashes that could be read as an
+ * escape.
  */
 function quoted(machine: string | undefined, field: string, value: string): string {
   const flaw =
@@ -81,7 +85,7 @@ function quoted(machine: string | undefined, field: string, value: string): stri
   return /^[\w./:@%+~-]+$/.test(value) ? value : `"${value}"`
 }
 
-/** Formats a path for a keyword whose value ssh expands: `%` tokens and `${VARIABLES}` (ssh_config(5), TOKENS). */
+/** Formats a path for a keyword in whose value ssh expands `%` tokens and `${VARIABLES}` (ssh_config(5), TOKENS). */
 export function formatSshPath(machine: string | undefined, field: string, value: string): string {
   if (value.includes('${')) {
     throw unwritableError(machine, field, value, 'ssh would expand ${…} as a variable')
@@ -90,8 +94,8 @@ export function formatSshPath(machine: string | undefined, field: string, value:
 }
 
 /**
- * Formats a command for the user's shell, in which ssh expands `%` tokens. Throws kind `inventory` for words that any
- * shell could interpret.
+ * Formats a command that ssh passes to the user's shell after expanding `%` tokens. Throws kind `inventory` for words
+ * that any shell could interpret.
  */
 function commandLine(machine: string, words: readonly string[]): string {
   const unsafe = words.find((word) => !/^[\w./:@%+=,-]+$/.test(word))
@@ -104,7 +108,7 @@ function commandLine(machine: string, words: readonly string[]): string {
   )
 }
 
-/** Returns a literal name for a `Host` line. Throws kind `inventory` for patterns, which ssh would accept there. */
+/** Returns a literal name for a `Host` line. Throws kind `inventory` for a pattern, which ssh would accept there. */
 function hostPattern(machine: string, name: string): string {
   return checkHostName(machine, 'name', name)
 }
@@ -126,7 +130,10 @@ const optional = (
   write: (value: string) => string,
 ): string | undefined => (value === undefined ? undefined : write(value))
 
-/** Writes ssh_config(5). Throws kind `inventory`, naming machine and field, for values that cannot be written. */
+/**
+ * Formats an ssh configuration (ssh_config(5)). For values that cannot be written, throws kind `inventory`, naming the
+ * machine and the field.
+ */
 export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
   const texts = blocks.map((block) => {
     const { machine, names, address, port, user, identityFile, jump } = block
@@ -154,7 +161,7 @@ export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
   return texts.join('\n')
 }
 
-/** Writes a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Keys are `TYPE BASE64`. */
+/** Formats a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Keys have the form `TYPE BASE64`. */
 export const formatKnownHosts = (
   hosts: readonly { machine: string; alias: string; keys: readonly string[] }[],
 ): string =>
@@ -174,7 +181,10 @@ export const formatKnownHosts = (
     )
     .join('')
 
-/** An `Include` line of ssh_config. Throws kind `failed` if the path has characters that Include interprets. */
+/**
+ * Formats an `Include` line for ssh_config. Throws kind `failed` if the path contains characters that Include
+ * interprets.
+ */
 export function formatInclude(file: string): string {
   if (/["\\*?[\]%]|\$\{/.test(file) || unprintable.test(file)) {
     throw new UserError('failed', `ssh cannot include ${JSON.stringify(file)}`, {

@@ -5,7 +5,7 @@ import { parseSelector, selects } from './selector.ts'
 /** A cluster of engines in Swarm mode: its entry, and its name. */
 export type Swarm = Readonly<SwarmEntry> & { readonly name: string }
 
-/** The swarms by name, in the order of the file. */
+/** The swarms, keyed by name, in the order of the file. */
 export type Swarms = ReadonlyMap<string, Swarm>
 
 /** The role of a node (Node.Spec.Role of the Engine API). */
@@ -14,7 +14,10 @@ export type SwarmRole = 'manager' | 'worker'
 const listOf = (value: string | readonly string[] = []): readonly string[] =>
   typeof value === 'string' ? [value] : value
 
-/** The members of a swarm with their roles, in the given order. A machine that both selectors choose is a manager. */
+/**
+ * Returns the members of a swarm with their roles, in the given order. A machine that matches both selectors is a
+ * manager.
+ */
 export function rolesOf<Selected extends Machine>(
   { managers, workers }: Pick<Swarm, 'managers' | 'workers'>,
   machines: Iterable<Selected>,
@@ -33,20 +36,20 @@ export function rolesOf<Selected extends Machine>(
 /** A mistake in the definition of swarms. */
 export interface SwarmProblem {
   readonly swarm: string
-  /** The key of the invalid value; absent: the problem concerns the whole entry. */
+  /** The key whose value is invalid. If absent, the problem concerns the whole entry. */
   readonly key?: 'managers' | 'workers'
   /** The machine that the problem concerns. */
   readonly machine?: string
   readonly message: string
-  /** The next step; absent: to use other selectors or labels. */
+  /** The next step. If absent, the user should change the selectors or labels. */
   readonly hint?: string
-  /** Whether the problem is only a risk: the swarm can be set up anyway. */
+  /** Whether the problem is only a risk, so that the swarm can be set up anyway. */
   readonly isWarning?: true
 }
 
 /**
- * Finds swarms without members, machines in several swarms, swarms with the name of a machine, and numbers of managers
- * that do not improve fault tolerance.
+ * Finds swarms without members, machines that are in several swarms, swarms that have the same name as a machine, and
+ * numbers of managers that do not improve fault tolerance.
  */
 export function findSwarmProblems(
   swarms: Swarms,

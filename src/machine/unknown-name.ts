@@ -1,11 +1,11 @@
 import { UserError } from '../errors.ts'
 import { nearest, suggest } from './nearest-name.ts'
 
-/** The next step if the inventory has no machines. */
+/** The next step for an inventory without machines. */
 export const addMachineHint =
   'create a machine with fleet create, or add an existing host with fleet adopt'
 
-/** The error for a command that requires a machine, if the inventory has none. */
+/** Returns the error for a command that requires a machine when the inventory has none. */
 export const noMachines = (): UserError =>
   new UserError('unknown-machine', 'the inventory has no machines', { hint: addMachineHint })
 
@@ -18,6 +18,6 @@ export function unknownMachine(name: string, names: readonly string[]): UserErro
   })
 }
 
-/** Returns the message for an unknown profile name. It suggests the nearest of `names`. */
+/** Returns the message for an unknown profile name. The message suggests the nearest of `names`. */
 export const noProfile = (name: string, names: Iterable<string>): string =>
   `there is no profile called ${JSON.stringify(name)}${suggest(name, names)}`

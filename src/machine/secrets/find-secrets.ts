@@ -2,15 +2,18 @@ import { shapes, tokenFormats } from './formats.ts'
 import { findNamed } from './named-secrets.ts'
 import { findUnnamed } from './unnamed-secrets.ts'
 
-/** A secret found in a text. The secret itself is not stored, so that it cannot be printed. */
+/** A secret that was found in a text. The secret itself is not stored, so it cannot be printed by accident. */
 export interface FoundSecret {
-  /** The start, in UTF-16 code units. */
+  /** The offset of the start, in UTF-16 code units. */
   readonly offset: number
   /** The kind of secret, for messages: `a GitHub token`. */
   readonly kind: string
 }
 
-/** Whether a word begins at an offset. An escape such as `\n` in a quoted text does not belong to the word. */
+/**
+ * Whether a word begins at an offset. An escape sequence such as `
+ * ` in a quoted text is not part of a word.
+ */
 const beginsWord = (text: string, offset: number): boolean =>
   !/[A-Za-z0-9_]/.test(text[offset - 1] ?? ' ') || /^\\[nrt]$/.test(text.slice(offset - 2, offset))
 
@@ -30,16 +33,19 @@ function* findFormats(text: string): Generator<FoundSecret> {
 }
 
 /**
- * A word long enough for a token, which has at least 14 characters. The length is bounded: an unbounded expression
- * exhausts the stack on a line of several megabytes.
+ * A word that is long enough to be a token: a token has at least 14 characters. The length is also limited, because an
+ * unbounded expression exhausts the stack on a line of several megabytes.
  */
 const longRun = /[^\s"'`]{14,65536}/g
 
-/** Harmless long words that inventories contain: bodies of public keys, fingerprints, creation tokens. */
+/**
+ * Long words that inventories contain and that are harmless: the bodies of public keys, fingerprints and creation
+ * tokens.
+ */
 const harmless =
   /^(?:AAAA[\w+/=]*|SHA256:[\w+/]{43}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[\],}]*$/
 
-/** Runs {@link findFormats} on the long words only, which is faster: most words of an inventory are short. */
+/** Runs {@link findFormats} only on the long words. This is faster, because most words in an inventory are short. */
 function* findTokens(text: string): Generator<FoundSecret> {
   const runs = [...text.matchAll(longRun)].filter(({ 0: run }) => !harmless.test(run))
   let position = 0
@@ -63,12 +69,12 @@ function* findPrivateKeys(text: string): Generator<FoundSecret> {
   for (const { index } of text.matchAll(privateKey)) yield { offset: index, kind: 'a private key' }
 }
 
-/** How many layers of nested base64 are decoded. */
+/** The maximum number of nested layers of base64 that are decoded. */
 const maxLayers = 3
 
 /**
- * Finds the secrets in a text of any kind (YAML, shell, environment files, JSON): at most one per line, in the order of
- * the text. Runs in linear time.
+ * Finds the secrets in a text of any kind (YAML, shell, environment file, JSON). Returns at most one secret per line,
+ * in the order of the text. Runs in linear time.
  */
 export function findSecrets(text: string, layers = maxLayers): readonly FoundSecret[] {
   const decoded = (inner: string): readonly FoundSecret[] =>
@@ -88,7 +94,7 @@ export function findSecrets(text: string, layers = maxLayers): readonly FoundSec
       ;[lineEnd, best] = [end < 0 ? text.length : end, one.rank]
       found.push(one.found)
     } else if (one.rank < best) {
-      best = one.rank // the most specific kind of a line is reported
+      best = one.rank // for each line, the most specific kind is reported
       found[found.length - 1] = one.found
     }
   }
@@ -97,6 +103,6 @@ export function findSecrets(text: string, layers = maxLayers): readonly FoundSec
 
 const secretKeyName = /pass|secret|token|credential|private|key$/i
 
-/** Whether a value must not be printed, judging by the value and its key. */
+/** Whether a value must not be printed, judging by the value itself and by its key. */
 export const looksSecret = (value: string, key = ''): boolean =>
   secretKeyName.test(key) || /[\w+/=~-]{20}/.test(value) || findSecrets(value).length > 0

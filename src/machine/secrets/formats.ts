@@ -1,10 +1,13 @@
-/** A credential with a prefix that its issuer chose. */
+/** A format of credentials whose issuer has given them a prefix. */
 export interface TokenFormat {
   /** The kind of credential, for messages. */
   readonly kind: string
   /** The possible prefixes. */
   readonly starts: readonly string[]
-  /** Matches the part after the prefix. Sticky and bounded: it is tried at every prefix in a text. */
+  /**
+   * Matches the part after the prefix. It is sticky and bounded, because it is tried at every occurrence of a prefix in
+   * a text.
+   */
   readonly rest: RegExp
 }
 
@@ -15,7 +18,7 @@ const format = (kind: string, starts: string, rest: RegExp): TokenFormat => ({
 })
 
 /**
- * Credentials with a known prefix. Prefixes, lengths and alphabets are those that the issuers document or have
+ * Credentials with a known prefix. The prefixes, lengths and alphabets are those that the issuers have documented or
  * registered for secret scanning
  * (https://docs.github.com/code-security/reference/secret-security/supported-secret-scanning-patterns).
  */
@@ -23,7 +26,7 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('a private key', 'PuTTY-User-Key-File-', /\d/y),
   format('an age secret key', 'AGE-SECRET-KEY-1', /[A-Z0-9]{50,58}/y),
   format('an age secret key', 'AGE-PLUGIN-', /[A-Z0-9-]{1,30}1[A-Z0-9]{20,200}/y),
-  // clouds
+  // cloud providers
   format('an AWS access key', 'AKIA ASIA ABIA ACCA', /[A-Z0-9]{16}(?![A-Za-z0-9])/y),
   format('an AWS session token', 'IQoJb3JpZ2lu FwoGZXIvYXdz FQoGZXIvYXdz', /[\w/+=-]{50,2000}/y),
   format('an Amazon Bedrock key', 'ABSK', /[A-Za-z0-9/+]{100,300}/y),
@@ -127,7 +130,7 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('a JSON Web Token', 'eyJ', /[\w-]{10,4000}\.eyJ[\w-]{10,8000}\.[\w-]{10,2000}/y),
 ]
 
-/** Credentials whose distinctive part is not at the start. All quantifiers are bounded. */
+/** Credentials whose distinctive part is not at the beginning. All quantifiers are bounded. */
 export const shapes: readonly (readonly [kind: string, needle: string, shape: RegExp])[] = [
   ['an Azure client secret', 'Q~', /(?<![\w.~-])[\w.~-]{3}\dQ~[\w.~-]{31,34}/g],
   ['a Terraform Cloud token', '.atlasv1.', /(?<![\w])[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}/g],

@@ -1,13 +1,13 @@
 import { hasMixedCase, isRandom, isUuid } from './randomness.ts'
 
-/** The last word in names of secrets. */
+/** The last word in the name of a secret. */
 const lastWord = /passw(?:or)?d|passphrase|passcode|pwd|psk|pass|secret|token|credential|auth|key/gi
 
-/** The text between that word and the value: the rest of the name, quotes, and a separator. */
+/** The text between the last word of a name and the value: the rest of the name, quotes, and a separator. */
 const assignment =
   /(?:s|[-_]?\d{1,3}|[-_]base)?(?:\\?["']){0,2}[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}/iy
 
-/** The separator after a command-line option, and in .netrc. */
+/** The separator after a command-line option and in .netrc files. */
 const gap = /[= \t]{1,8}/y
 
 const quoted = /\\?(?:"([^"\n\\]{0,512})|'([^'\n\\]{0,512}))/y
@@ -24,7 +24,7 @@ const placeholders: readonly RegExp[] = [
 
 interface Value {
   readonly value: string
-  /** Whether the text continues like a sentence. */
+  /** Whether the text continues like a sentence after the value. */
   readonly isSentence: boolean
 }
 
@@ -38,28 +38,28 @@ function valueAt(text: string, at: number): Value {
   return { value, isSentence: /^[a-z]*$/i.test(value) && /^,? [a-z]/i.test(next) }
 }
 
-/** Whether a value is base64 of `USER:PASSWORD`, as HTTP and registries use it (RFC 7617). */
+/** Whether a value is the base64 encoding of `USER:PASSWORD`, as used by HTTP and registries (RFC 7617). */
 export const isBasicAuth = (value: string): boolean =>
   /^[A-Za-z0-9+/_-]{8,512}={0,2}$/.test(value) &&
   /^[\x21-\x7e]{1,64}:[\x20-\x7e]{3,512}$/.test(Buffer.from(value, 'base64').toString('latin1'))
 
-/** Words before `key` that mark it as secret, and words that mark it as harmless. */
+/** Words before `key` that mark a key as secret, and words that mark it as harmless. */
 const secretKeyPrefix =
   /(?:api|access|secret|private|auth|account|encryption|encrypt|signing|sign|master|shared|license|webhook|app|admin|storage|subscription|service|session)[-_. ]?$/i
 const harmlessKeyPrefix =
   /(?:public|pub|host|gpg|pgp|ssh|sort|primary|foreign|cache|partition|label|object|index)[-_. ]?$/i
 
 interface Name {
-  /** The part before the last word. */
+  /** The part of the name before its last word. */
   readonly before: string
   readonly word: string
 }
 
-/** Whether the last word is a separate word in the name: `db_pass` and `dbPass`, not `compass`. */
+/** Whether the last word is a separate word in the name, as in `db_pass` and `dbPass` but not in `compass`. */
 const isSeparateWord = ({ before, word }: Name): boolean =>
   /(?:^|[^A-Za-z])$/.test(before) || (/^[A-Z]/.test(word) && /[a-z]$/.test(before))
 
-/** Whether the name and the length are those of a secret access key of AWS or a compatible service. */
+/** Whether the name and the value's length are those of a secret access key of AWS or a compatible service. */
 const isSecretAccessKey = ({ before, word }: Name, value: string): boolean =>
   word.toLowerCase() === 'key' &&
   /secret[-_]?(?:access[-_]?)?$/i.test(before) &&

@@ -3,14 +3,14 @@ import { isSurelyRandom } from './randomness.ts'
 
 type Found = { readonly offset: number; readonly kind: string }
 
-/** The length, in characters, up to which base64 is decoded: longer base64 is a file. */
+/** The maximum length, in characters, of base64 that is decoded. Longer base64 is considered to be a file. */
 const maxEncodedLength = 2 ** 16
 
 const publicKey = /\b(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[\w@.-]{3,60}\s{1,4}AAAA[\w+/=]{0,2000}/g
 
 const blank = (text: string): string => ' '.repeat(text.length)
 
-/** Blanks out PEM blocks and public keys, which look like tokens. Private keys are found elsewhere. */
+/** Replaces PEM blocks and public keys, which look like tokens, with spaces. Private keys are found elsewhere. */
 function withoutKeys(text: string): string {
   const [first = '', ...blocks] = text.split('-----BEGIN ')
   const rest = blocks.map((block) => {
@@ -20,18 +20,18 @@ function withoutKeys(text: string): string {
   return [first, ...rest].join(blank('-----BEGIN ')).replace(publicKey, blank)
 }
 
-/** Words on lines that contain a digest or an ID, not a secret. */
+/** Words that suggest that a line contains a digest or an ID rather than a secret. */
 const mentionsDigest =
   /sha-?\d|digest|checksum|md5|hash|commit|rev|fingerprint|image|layer|container|etag|tree|blob|\bid\b/i
 
-/** Up to 120 characters of the line on either side of a range. */
+/** Returns up to 120 characters of the line on either side of a range. */
 const around = (text: string, from: number, to: number): string => {
   const [before = ''] = /[^\n]{0,120}$/.exec(text.slice(Math.max(0, from - 120), from)) ?? []
   const [after = ''] = /^[^\n]{0,120}/.exec(text.slice(to, to + 120)) ?? []
   return `${before} ${after}`
 }
 
-/** The kind of a credential that has no distinctive prefix, judged by its length and alphabet. */
+/** Returns the kind of a credential that has no distinctive prefix, judging by its length and alphabet. */
 function kindOf(run: string): string | undefined {
   if (run.length === 40 && /^[\w/+]+$/.test(run) && isSurelyRandom(run)) return 'an AWS secret key'
   if (run.length === 64 && /^[0-9a-f]+$/.test(run)) return 'a key of 64 hexadecimal digits'
@@ -47,8 +47,8 @@ interface Run {
 }
 
 /**
- * A possible token or line of base64. The length is bounded: an unbounded expression exhausts the stack on a line of
- * several megabytes.
+ * A possible token or line of base64. The length is limited, because an unbounded expression exhausts the stack on a
+ * line of several megabytes.
  */
 const longRun = /[\w/+=.~-]{16,65536}/g
 
@@ -61,11 +61,14 @@ function* findBare(text: string, runs: readonly Run[]): Generator<Found> {
   }
 }
 
-/** Whether the text between two runs is only a line break and indentation, as within wrapped base64. */
+/** Whether the text between two runs consists only of a line break and indentation, as within wrapped base64. */
 const isLineEnd = (between: string): boolean =>
   /^\s{0,200}$/.test(between) && between.includes('\n')
 
-/** The start of the base64 at the end of a run. Scans from the end: a regular expression would try every start. */
+/**
+ * Returns the start of the base64 at the end of a run. Scans from the end, because a regular expression would try every
+ * start.
+ */
 function startOfEncoded(run: string): number | undefined {
   const end = run.length - (/={0,2}$/.exec(run.slice(-2))?.[0].length ?? 0)
   let start = end
@@ -121,7 +124,7 @@ function* findUrls(text: string): Generator<Found> {
 
 const authorization = /\b(bearer|basic|token)[ \t]{1,4}([\w.~+/=-]{16,4000})/gi
 
-/** Finds values of `Authorization` headers and of `curl --user`. */
+/** Finds the values of `Authorization` headers and of `curl --user` options. */
 function* findLogins(text: string): Generator<Found> {
   for (const { 1: scheme = '', 2: value = '', index } of text.matchAll(authorization)) {
     const isLogin =
@@ -137,7 +140,7 @@ function* findLogins(text: string): Generator<Found> {
   }
 }
 
-/** Finds secrets with neither a name that suggests a secret nor a known prefix. `findIn` searches decoded base64. */
+/** Finds secrets that have neither a telling name nor a known prefix. `findIn` searches decoded base64. */
 export function findUnnamed(
   text: string,
   findIn: (decoded: string) => readonly Found[],
