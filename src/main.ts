@@ -6,7 +6,7 @@ declare const fleetVersion: string
 
 const argv = typedWords(process.argv.slice(2))
 
-// Scripts and shell prompts often ask for the version, so it is printed before anything is loaded.
+// Scripts and shell prompts often ask for the version, so it is printed before any module is loaded.
 if (asksForVersion(argv)) {
   exitOnWriteErrors('stdout').write(`${fleetVersion}\n`)
 } else {

@@ -1,7 +1,7 @@
-/** Measures texts in terminal cells, and shortens them to a number of cells. */
+/** Functions that measure texts in terminal cells and shorten them to a number of cells. */
 export interface CellText {
   readonly width: (text: string) => number
-  /** The text, or its beginning and an ellipsis if it is wider than `cells`. */
+  /** Returns the text, or its beginning and an ellipsis if it is wider than `cells`. */
   readonly cut: (text: string, cells: number) => string
 }
 
@@ -11,8 +11,8 @@ const cutAscii = (text: string, cells: number): string =>
   text.length <= cells ? text : cells < 1 ? '' : `${text.slice(0, cells - 1)}…`
 
 /**
- * Resolves to functions for `texts`. Unicode tables, which take a while to load, are needed only if some texts are not
- * ASCII.
+ * Resolves to the functions for `texts`. Unicode tables, which take a while to load, are loaded only if some of the
+ * texts are not ASCII.
  */
 export async function cellTextFor(texts: readonly string[]): Promise<CellText> {
   if (texts.every(isAscii)) return { width: (text) => text.length, cut: cutAscii }
@@ -26,7 +26,7 @@ export async function cellTextFor(texts: readonly string[]): Promise<CellText> {
       if (cells < 1) return ''
       if (width(text) <= cells) return text
       let kept = ''
-      let room = cells - 1 // for the ellipsis
+      let room = cells - 1 // leaves one cell for the ellipsis
       for (const { segment } of segmenter.segment(text)) {
         room -= width(segment)
         if (room < 0) break
@@ -37,7 +37,9 @@ export async function cellTextFor(texts: readonly string[]): Promise<CellText> {
   }
 }
 
-/** Breaks a text between words into lines of at most `cells`; a longer word is cut and ends with an ellipsis. */
+/**
+ * Breaks a text between words into lines of at most `cells` cells. A longer word is cut off and ends with an ellipsis.
+ */
 export function wrapWords({ width, cut }: CellText, text: string, cells: number): string[] {
   const lines: string[] = []
   for (const word of text.split(' ').map((word) => cut(word, cells))) {

@@ -5,21 +5,23 @@ import { shorten } from './human-units.ts'
 import type { Io } from './io.ts'
 import { compose } from './styled.ts'
 
-/** Returns the stack of a bug in fleet; undefined if `thrown` is a failure that the user can act on. */
+/** Returns the stack trace of a bug in fleet; undefined if `thrown` is a failure that the user can act on. */
 function bugIn(thrown: unknown): string | undefined {
   if (thrown instanceof UserError && thrown.kind !== 'bug') return undefined
   const bug = thrown instanceof UserError ? (thrown.cause ?? thrown) : thrown
   return bug instanceof Error ? (bug.stack ?? bug.message) : String(bug)
 }
 
-/** The exit code for `thrown`; a command may have its own `failureCode`. */
+/**
+ * Returns the exit code for `thrown`. `failureCode`: the exit code for ordinary failures, if the command has its own.
+ */
 export function failureCodeOf(thrown: unknown, failureCode?: number): number {
   if (!(thrown instanceof UserError) || thrown.kind === 'bug') return exitCodes.bug
   if (thrown.kind === 'cancelled') return exitCodes.cancelled
-  return failureCode ?? exitCodes[thrown.kind] ?? exitCodes.failed // an external driver may have other kinds
+  return failureCode ?? exitCodes[thrown.kind] ?? exitCodes.failed // an external driver may throw other kinds
 }
 
-/** The JSON form of a failure. */
+/** Returns the JSON form of a failure. */
 function failureJson(thrown: unknown): object {
   const bug = bugIn(thrown)
   const { kind, message, machine, hint } =
@@ -27,17 +29,20 @@ function failureJson(thrown: unknown): object {
   return { error: { kind, message: bug ?? message, machine, hint } }
 }
 
-/** The maximum length of a reason, in characters: output of hosts and programs can be long. */
+/**
+ * The maximum length of a reason, in characters. A limit is needed because the output of hosts and programs can be
+ * long.
+ */
 const longestReason = 4000
 
 /** Indents every line but the first, so that quoted output does not look like another message. */
 const indented = (text: string): string => text.trimEnd().replaceAll(/\r?\n/g, '\n  ')
 
-/** Joins the message and the hint, which follows on separate lines. */
+/** Joins a message and its hint, which follows on separate lines. */
 const reasonText = ({ message, hint }: Pick<UserError, 'message' | 'hint'>): string =>
   indented(shorten(message, longestReason)) + (hint === undefined ? '' : `\n  ${indented(hint)}`)
 
-/** The message with the name of its machine, and the hint. */
+/** Returns the message of a failure, preceded by the name of its machine and followed by the hint. */
 function failureText(thrown: unknown): string {
   const bug = bugIn(thrown)
   if (bug !== undefined) {
@@ -65,13 +70,16 @@ interface Failure {
   readonly error: unknown
 }
 
-/** A placeholder for the machine's name in a reason that several machines share. No message contains this character. */
+/**
+ * A placeholder for the machine's name in a reason that several machines share. It is a character that no message
+ * contains.
+ */
 const anyName = '\uFFFF'
 
-/** A pattern that matches exactly this text. */
+/** Returns a pattern that matches exactly this text. */
 const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 
-/** Replaces the machine's name and address in a text by {@link anyName}. */
+/** Replaces the machine's name and address in a text with {@link anyName}. */
 function generalize(text: string, { name, host }: Failed): string {
   const address = host?.address === undefined ? [] : [`\\[?${quoted(host.address)}\\]?(?::\\d+)?`]
   const [at = '(?!)'] = address
@@ -96,7 +104,7 @@ const takesNames = new RegExp(
 /** The option that accepts several machine names, separated by commas. */
 const takesSelector = new RegExp(`--on ${anyName}`, 'g')
 
-/** The reason that several machines share: one line, and one hint for all. */
+/** Returns the reason that several machines share: one line, and one hint for all of them. */
 function sharedReason(error: UserError, first: Failed, names: readonly string[]): string {
   const message = generalize(error.message, first)
     .replace(atStart, '')
@@ -111,7 +119,7 @@ function sharedReason(error: UserError, first: Failed, names: readonly string[])
   return reasonText({ message, hint })
 }
 
-/** Groups failures with the same cause, in the order of the first of each. */
+/** Groups failures that have the same cause. The groups are in the order of their first failures. */
 function byCause(failures: readonly Failure[]): Failure[][] {
   const groups = new Map<string, Failure[]>()
   for (const failure of failures) {
@@ -125,8 +133,8 @@ function byCause(failures: readonly Failure[]): Failure[][] {
 }
 
 /**
- * Replaces a machine's name in the first line of a reason, which is printed after the name. Hints keep it for their
- * commands.
+ * Replaces the machine's name in the first line of a reason, because the reason is printed after the name. The hint
+ * keeps the name, because its commands need it.
  */
 function withoutName(text: string, name: string): string {
   const [reason = '', ...hint] = text.split('\n')
@@ -148,7 +156,7 @@ function causeText(group: readonly Failure[], { of }: { of: number }): string {
   return [`${who}: ${reason}${isAll ? '' : `: ${foldNames(names)}`}`, ...more].join('\n')
 }
 
-/** Writes which machines failed and why; machines with the same cause share a line. */
+/** Writes which machines failed, and why. Machines with the same cause share a line. */
 export function writeFailures(
   io: Io,
   failures: readonly Failure[],
@@ -172,7 +180,7 @@ interface Named {
   readonly name: string
 }
 
-/** The outcome of work on several machines. */
+/** The outcomes of work on several machines. */
 interface Results {
   readonly outcomes: readonly ({ readonly machine: Failed } & (
     | { readonly error: UserError }
@@ -182,7 +190,7 @@ interface Results {
   readonly cancelled: boolean
 }
 
-/** Writes which machines failed, and where the work was not finished. Returns the exit code. */
+/** Writes which machines failed, and on which machines the work was not finished. Returns the exit code. */
 export function writeResults(
   io: Io,
   { outcomes, rest, cancelled }: Results,

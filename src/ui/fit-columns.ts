@@ -1,19 +1,19 @@
-/** The width of a column and its limits, in terminal cells. */
+/** The width of a column, and how far it can be reduced, in terminal cells. */
 export interface ColumnWidth {
-  /** The width of the longest text. */
+  /** The width of the longest text in the column. */
   readonly natural: number
-  /** The width below which the column is shortened only when no other column can be shortened or left out. */
+  /** The width below which the column is shortened only if no other column can be shortened or left out. */
   readonly least: number
-  /** Columns with the highest number are left out first; a column without a number is kept. */
+  /** Columns with the highest number are left out first. A column without a number is always kept. */
   readonly drop?: number | undefined
 }
 
-/** Spaces between two columns. */
+/** The number of spaces between two columns. */
 export const gap = 3
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0)
 
-/** Shortens the widest column by one cell, repeatedly, until all columns fit into `space`. */
+/** Repeatedly shortens the widest column by one cell until all columns fit into `space`. */
 function shrink(widths: number[], least: readonly number[], space: number): void {
   for (let excess = sum(widths) - space; excess > 0; excess -= 1) {
     let widest = -1
@@ -27,9 +27,9 @@ function shrink(widths: number[], least: readonly number[], space: number): void
 }
 
 /**
- * Returns the width of each column in a terminal of `room` cells; undefined for a column that is left out. The widest
- * columns are shortened first, then the least important ones are left out. If that is not enough, all remaining columns
- * are shortened further.
+ * Returns the width of each column in a terminal of `room` cells; undefined for a column that is left out. First, the
+ * widest columns are shortened, and then the least important ones are left out. If that is not enough, all remaining
+ * columns are shortened further.
  */
 export function fitColumns(
   columns: readonly ColumnWidth[],

@@ -10,7 +10,7 @@ function split(name: string): Numbered {
   return { name, before, digits, after }
 }
 
-/** Whether `next` is `last` with its number increased by one, in the same format. */
+/** Whether `next` is the same name as `last`, but with its number increased by one, in the same format. */
 function follows(last: Numbered, next: Numbered): boolean {
   const isAlike = last.before === next.before && last.after === next.after && last.digits !== ''
   return (
@@ -18,7 +18,7 @@ function follows(last: Numbered, next: Numbered): boolean {
   )
 }
 
-/** Returns a list of names in which three or more consecutive ones become a range: `db, web-1..web-3`. */
+/** Returns a list of names. Three or more consecutive names are combined into a range: `db, web-1..web-3`. */
 export function foldNames(names: readonly string[]): string {
   const runs: Numbered[][] = []
   for (const next of names.map(split)) {
@@ -33,20 +33,20 @@ export function foldNames(names: readonly string[]): string {
     .join(', ')
 }
 
-/** Describes all of several machines: `both machines`, or `all 920 machines`. */
+/** Describes all machines in a group of two or more: `both machines`, or `all 920 machines`. */
 export const allMachines = (count: number): string =>
   count === 2 ? 'both machines' : `all ${count} machines`
 
 /**
- * Returns a list of names, such as `db, web-1..web-3`, or `all 920 machines` if there are no others. `all`: the number
- * of machines.
+ * Returns a list of names, such as `db, web-1..web-3`, or `all 920 machines` if all machines are named. `all`: the
+ * number of all machines.
  */
 export const namesAmong = (names: readonly string[], all: number): string =>
   names.length === all && all > 1 ? allMachines(all) : foldNames(names)
 
 /**
- * Returns the title of output that several machines share: `web-1..web-3 (3)`, or `all 920 machines`. `all`: the number
- * of machines.
+ * Returns the title for output that several machines share: `web-1..web-3 (3)`, or `all 920 machines` if all machines
+ * share it. `all`: the number of all machines.
  */
 export const namesOfGroup = (names: readonly string[], all: number): string =>
   names.length === all && all > 1 ? namesAmong(names, all) : `${foldNames(names)} (${names.length})`

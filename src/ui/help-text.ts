@@ -4,7 +4,7 @@ import { type Styled, compose, joinText } from './styled.ts'
 
 const heading = /^[A-Z].*:$/
 const usage = /^(Usage:)( .*)$/
-/** An option or command, and its description after two or more spaces. */
+/** An option or command, followed by two or more spaces and its description. */
 const item = /^( {2})(\S+(?: \S+)*)( {2,}\S.*)$/
 
 /** Highlights the headings, and the names of options and commands, in the text of a help page. */

@@ -1,6 +1,6 @@
 const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 
-/** A size in bytes with three digits and an SI unit, such as `12.3MB`. */
+/** Formats a size in bytes with up to three digits and an SI unit, such as `12.3MB`. */
 export function humanSize(bytes: number): string {
   let value = bytes
   let unit = 0
@@ -32,10 +32,10 @@ function humanSpan(seconds: number): string {
   return counted(count, name)
 }
 
-/** The age of a Unix time in seconds, such as `3 hours ago`. */
+/** Formats the age of a Unix time in seconds, such as `3 hours ago`. */
 export const humanAge = (unixSeconds: number, now = Date.now()): string =>
   `${humanSpan(now / 1000 - unixSeconds)} ago`
 
-/** The text, or its beginning and an ellipsis if it is longer than `length` characters. */
+/** Returns the text, or its beginning and an ellipsis if it is longer than `length` characters. */
 export const shorten = (text: string, length: number): string =>
   text.length <= length ? text : `${text.slice(0, length - 1)}…`

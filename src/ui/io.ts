@@ -2,7 +2,7 @@ import type { Streams } from '../os/streams.ts'
 import { Output } from './output.ts'
 import { Screen } from './progress/screen.ts'
 
-/** The built program, which can start itself as the broker. */
+/** The program as built. It can start itself as the broker. */
 export interface Program {
   readonly file: string
   /** An identifier that differs for each build. */
@@ -12,13 +12,15 @@ export interface Program {
   readonly traceId?: string | undefined
 }
 
-/** The streams and the environment of the process, passed to commands so that tests can run them in-process. */
+/**
+ * The streams and the environment of a process. They are passed to commands so that tests can run commands in-process.
+ */
 export interface ProcessIo extends Streams {
   /** Absent in tests. */
   readonly program?: Program
   /**
-   * Makes Ctrl-C and similar signals abort `signal`. Before this call they end the process: while a file of unknown
-   * size is parsed, no listener could run, and there is nothing to clean up. Absent in tests.
+   * Makes Ctrl-C and similar signals abort `signal`. Before this is called, they end the process: while a file of
+   * unknown size is being parsed, no listener could run, and there is nothing to clean up yet. Absent in tests.
    */
   readonly handleSignals?: () => void
 }
@@ -31,7 +33,7 @@ export interface Io extends Omit<ProcessIo, 'stdout' | 'stderr'> {
   readonly screen: Screen
 }
 
-/** The input and outputs of a command that runs on `process`. */
+/** Opens the input and outputs of a command that uses the streams of `process`. */
 export function openIo(process: ProcessIo): Io {
   const screen = new Screen()
   const { stdout, stderr } = process
@@ -43,7 +45,7 @@ export function openIo(process: ProcessIo): Io {
   }
 }
 
-/** The raw streams, for another program that reads and writes them. */
+/** Returns the raw streams, for another program that reads and writes them. */
 export const passThroughStreams = ({ stdout, stderr, ...io }: Io): Omit<ProcessIo, 'program'> => ({
   ...io,
   stdout: stdout.raw,

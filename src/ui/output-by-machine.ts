@@ -7,15 +7,15 @@ type Stream = 'stdout' | 'stderr'
 
 /** Writes the output of a command that runs on several machines. */
 export interface MachineOutput {
-  /** Writes a line; resolves when more can be written. */
+  /** Writes a line. Resolves when more lines can be written. */
   line(machine: string, stream: Stream, text: string): Promise<void> | void
-  /** Reports that the command has ended on a machine. */
+  /** Called when the command has ended on a machine. */
   end(machine: string, code: number): void
-  /** Reports that the command has ended on all machines. */
+  /** Called when the command has ended on all machines. */
   finish(): void
 }
 
-/** Writes each line as it arrives, prefixed by the name of its machine. */
+/** Writes each line as it arrives, prefixed with the name of its machine. */
 function prefixedOutput(io: Io, machines: readonly string[]): MachineOutput {
   const lines = openPrefixedLines(io, machines)
   return {
@@ -33,7 +33,7 @@ interface Printed {
   readonly lines: { readonly stream: Stream; readonly text: string }[]
 }
 
-/** Collects the output of each machine until its command ends. */
+/** Collects the output of each machine until the command ends there. */
 function holdOutput(whenEnded: (machine: string, code: number, printed: Printed) => void) {
   const held = new Map<string, Printed>()
   return {
@@ -56,7 +56,7 @@ const textOf = ({ lines }: Printed, wanted: Stream): string =>
     .map(({ text }) => `${text}\n`)
     .join('')
 
-/** Writes a JSON object for each machine, when its command ends. */
+/** Writes a JSON object for each machine when the command ends there. */
 function jsonOutput(io: Io): MachineOutput {
   const held = holdOutput((machine, code, printed) => {
     const [stdout, stderr] = [textOf(printed, 'stdout'), textOf(printed, 'stderr')]
@@ -65,7 +65,7 @@ function jsonOutput(io: Io): MachineOutput {
   return { ...held, finish: () => {} }
 }
 
-/** Writes equal outputs once, below the names of their machines. */
+/** Writes output that is identical on several machines only once, below the names of the machines. */
 function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
   const byOutput = new Map<string, { printed: Printed; machines: Set<string> }>()
   const held = holdOutput((machine, code, printed) => {
@@ -94,7 +94,7 @@ function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
   }
 }
 
-/** Opens the output of several machines in the chosen format. */
+/** Opens an output, in the chosen format, for a command that runs on several machines. */
 export function openMachineOutput(
   io: Io,
   machines: readonly string[],

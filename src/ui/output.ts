@@ -5,11 +5,12 @@ import type { Screen } from './progress/screen.ts'
 import { type Text, render } from './styled.ts'
 
 /**
- * The standard output or standard error of a command. In text that is written to it, control characters are escaped. If
- * it is a terminal, live text is hidden while text is written, and text is held while a question is open.
+ * The standard output or standard error of a command. Control characters in text that is written to it are escaped. If
+ * it is a terminal, live text is hidden while other text is written, and other text is held back while a question is
+ * open.
  */
 export class Output {
-  /** The stream itself, for the output of other programs; messages of fleet are not written to it. */
+  /** The stream itself, for the output of other programs. fleet's own messages are not written to it. */
   readonly raw: Writable & Terminal
   readonly #screen: Screen
 
@@ -22,17 +23,17 @@ export class Output {
     return this.raw.isTTY === true
   }
 
-  /** Undefined if the width is not known. Terminals without a size report 0. */
+  /** The width, in cells; undefined if it is not known. A terminal whose size is not known reports 0. */
   get columns(): number | undefined {
     return this.raw.columns || undefined
   }
 
-  /** Undefined if the height is not known. Terminals without a size report 0. */
+  /** The height, in cells; undefined if it is not known. A terminal whose size is not known reports 0. */
   get rows(): number | undefined {
     return this.raw.rows || undefined
   }
 
-  /** Whether the caller should wait for {@link drained}. */
+  /** Whether the caller should wait for {@link drained} before writing more. */
   get needsDrain(): boolean {
     return (this.isTTY && this.#screen.isAsking) || this.raw.writableNeedDrain
   }
@@ -47,7 +48,10 @@ export class Output {
     this.#send(text)
   }
 
-  /** Resolves when more can be written. Callers that do not wait for a slow reader would fill the memory. */
+  /**
+   * Resolves when more can be written. If callers did not wait for a slow reader, unwritten output would fill the
+   * memory.
+   */
   async drained(): Promise<void> {
     while (this.isTTY && this.#screen.isAsking) {
       await new Promise<void>((resolve) => {

@@ -6,11 +6,11 @@ import { Screen, alternateScreen } from './progress/screen.ts'
 import { Styled, compose } from './styled.ts'
 
 /**
- * Draws pages that replace each other. Disposing restores the terminal, and writes the last page below the command
- * line.
+ * Draws pages, each of which replaces the previous one. Disposing it restores the terminal, and writes the last page
+ * below the command line.
  */
 export interface Pages extends Disposable {
-  /** Runs `write` with outputs that collect the page, then shows the whole page. */
+  /** Runs `write` with outputs that collect the page, and then shows the whole page. */
   draw(write: (io: Io) => Promise<unknown>): Promise<void>
 }
 
@@ -35,9 +35,9 @@ function visibleLines(page: string, rows: number): readonly string[] {
 }
 
 /**
- * Opens the display of pages on stdout. They are drawn on the alternate screen of the terminal, so that nothing
- * scrolls. It is left when the result is disposed, or when the process exits earlier. If stdout does not support
- * control sequences, each page is written below the previous one.
+ * Opens a display of pages on stdout. The pages are drawn on the terminal's alternate screen, so that nothing scrolls.
+ * The alternate screen is left when the result is disposed, or when the process exits, whichever comes first. If stdout
+ * does not support control sequences, each page is written below the previous one.
  */
 export function openPages(io: Io): Pages {
   const isPlain = !shouldStyle(io, 'stdout')
@@ -66,7 +66,7 @@ export function openPages(io: Io): Pages {
       const { isTTY, columns, rows } = io.stdout
       const look = { isTTY, ...(columns !== undefined && { columns }), ...(rows && { rows }) }
       const output = new Output(Object.assign(stream, look), new Screen())
-      const isShared = isOpen && io.stderr.isTTY // the page would overwrite messages
+      const isShared = isOpen && io.stderr.isTTY // otherwise, the page would overwrite messages
       await write({ ...io, stdout: output, ...(isShared && { stderr: output }) })
       show(text())
     },

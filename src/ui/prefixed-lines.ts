@@ -3,13 +3,13 @@ import type { Io } from './io.ts'
 import { render, compose } from './styled.ts'
 import { onlyColors, oneLine } from './visible.ts'
 
-/** Writes lines of several machines or containers, each prefixed by the name of its source. */
+/** Writes lines from several machines or containers, each prefixed with the name of its source. */
 export interface PrefixedLines {
   write(source: string, stream: 'stdout' | 'stderr', line: string): void
 }
 
 /**
- * Opens the output of lines of `sources`. Prefixes are padded to the longest name, and each source has its own color.
+ * Opens an output for lines from `sources`. Prefixes are padded to the longest name, and each source has its own color.
  */
 export function openPrefixedLines(io: Io, sources: readonly string[]): PrefixedLines {
   const width = Math.max(0, ...sources.map((source) => source.length))

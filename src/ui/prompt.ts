@@ -9,13 +9,13 @@ import { oneLine } from './visible.ts'
 interface PromptOptions {
   /** Text above the question. */
   readonly introduction?: Text
-  /** Whether to ask even after Ctrl-C: for the question of how to continue. */
+  /** Whether to ask even after Ctrl-C. Used for the question of how to continue. */
   readonly afterCancel?: boolean
-  /** Whether to accept input that was typed before the question was shown; otherwise it is discarded. */
+  /** Whether to accept input that was typed before the question was shown. By default, such input is discarded. */
   readonly takesTypeAhead?: boolean
 }
 
-/** An item to choose. */
+/** An item that the user can choose. */
 export interface Choice<Value extends string = string> {
   readonly value: Value
   /** The text of the item (default: the value). */
@@ -31,8 +31,8 @@ export const canPrompt = (io: Pick<Io, 'stdin' | 'stderr'>): boolean =>
 const mark = '? '
 
 /**
- * Breaks the text of a prompt between words into lines of at most `columns` characters: inquirer would break it within
- * words.
+ * Breaks the text of a prompt between words into lines of at most `columns` characters. Without this, inquirer would
+ * break the text within words.
  */
 export function fitPrompt(text: string, columns = 80): string {
   const lines: string[] = []
@@ -46,7 +46,8 @@ export function fitPrompt(text: string, columns = 80): string {
 }
 
 /**
- * Returns a signal that is aborted on Ctrl-D and when the terminal is closed, after which a prompt would wait forever.
+ * Returns a signal that is aborted on Ctrl-D and when the terminal is closed. Without it, a prompt would then wait
+ * forever.
  */
 function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
   const ended = new AbortController()
@@ -61,12 +62,14 @@ function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
   }
 }
 
-/** The time without input, in milliseconds, after which all input that was typed before counts as read. */
+/**
+ * The time without input, in milliseconds, after which everything that was typed earlier is assumed to have been read.
+ */
 const quietMs = 30
 
 /**
- * Discards what was typed before the question: it was meant for a shell or for another question. Ctrl-C still cancels.
- * An unfinished line can be read only in raw mode.
+ * Discards what was typed before the question, because it was meant for a shell or for another question. Ctrl-C still
+ * cancels. Raw mode is required to read an unfinished line.
  */
 async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<void> {
   let isQuiet = false
@@ -91,8 +94,8 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
 }
 
 /**
- * Asks on the terminal, one question at a time, and holds all other output. Throws kind `cancelled` at Ctrl-C and at
- * the end of input.
+ * Asks a question on the terminal, one at a time, and holds back all other output. Throws kind `cancelled` on Ctrl-C
+ * and at the end of the input.
  */
 async function ask<T>(
   io: Io,
@@ -126,7 +129,10 @@ export const confirm = (
   { fallback = false, ...options }: PromptOptions & { readonly fallback?: boolean } = {},
 ): Promise<boolean> => ask(io, options, { type: 'confirm', message: question, default: fallback })
 
-/** Asks for a line of text. Enter means `fallback`. `check` returns what is wrong with an answer, or undefined. */
+/**
+ * Asks for a line of text. Enter means `fallback`. `check` returns what is wrong with an answer, or undefined if the
+ * answer is valid.
+ */
 export async function askText(
   io: Io,
   question: string,
@@ -157,10 +163,10 @@ export async function askText(
 interface HostQuestion {
   readonly text: string
   readonly secret: boolean
-  /** The login that the host's text belongs to, as `user@host`; absent: the text is fleet's own. */
+  /** The login that the text comes from, as `user@host`. If absent, the text is fleet's own. */
   readonly from?: string
   readonly notes?: readonly string[]
-  /** Set if no answer is expected: the user must do something, such as touch a security key. */
+  /** Set if no answer is expected. Instead, the user must do something, such as touch a security key. */
   readonly isNotice?: true
 }
 
@@ -168,7 +174,7 @@ interface HostQuestion {
 const longestLine = 200
 const maxLines = 10
 
-/** Asks to choose an item. Enter means `fallback` (default: the first). */
+/** Asks the user to choose an item. Enter means `fallback` (default: the first item). */
 export const choose = <Value extends string>(
   io: Io,
   question: string,
@@ -186,13 +192,13 @@ export const choose = <Value extends string>(
     ...(fallback !== undefined && { default: fallback }),
   })
 
-/** Matches questions about keys on this computer, whose passphrases no host needs. */
+/** Matches questions about keys on this computer. No host has a reason to ask for the passphrases of such keys. */
 const aboutKeys = /pass\s*phrase|private key|\.ssh\b|\bid_(?:rsa|dsa|ecdsa|ed25519)/i
 
 /**
- * Asks a question that came up while connecting to a host; a secret answer is not shown. Text from the host is prefixed
- * by the login (`(user@host) `), as in ssh; no question from fleet starts like that. A question from the host that
- * looks like fleet's prompt for a passphrase is asked only after a warning.
+ * Asks a question that came up while connecting to a host. A secret answer is not shown. Text from the host is prefixed
+ * with the login (`(user@host) `), as in ssh; none of fleet's own questions begin like that. A question from the host
+ * that looks like fleet's prompt for a passphrase is asked only after a warning.
  */
 export async function askQuestion(
   io: Io,
@@ -222,8 +228,8 @@ function askLine(
 }
 
 /**
- * Warns that a host asks for what looks like a secret of this computer. Throws kind `cancelled` unless the user chooses
- * to answer.
+ * Warns that a host is asking for what looks like a secret on this computer. Throws kind `cancelled` unless the user
+ * chooses to answer.
  */
 async function warnOfImitation(io: Io, question: string, from: string): Promise<void> {
   const choice = await choose(

@@ -23,7 +23,7 @@ interface RowOptions<Row> extends TableOptions {
   readonly name?: (row: Row) => string
   /** The names of the machines, in the order in which their rows are written. */
   readonly machines: readonly string[]
-  /** Whether the table is redrawn repeatedly: it is then written only when all machines have answered. */
+  /** Whether the table is redrawn repeatedly. If so, it is written only when all machines have answered. */
   readonly redrawn?: boolean | undefined
 }
 
@@ -33,12 +33,15 @@ interface Format {
 }
 
 /**
- * How long rows of a table wait for the rows of earlier machines, in milliseconds. After that, they are written as they
- * arrive.
+ * How long the rows of a table wait for the rows of earlier machines, in milliseconds. After that, rows are written as
+ * they arrive.
  */
 const orderedMs = 1000
 
-/** Writes the rows of all machines as one table, in the order of the machines unless one of them is slow. */
+/**
+ * Writes the rows of all machines as one table. The rows are in the order of the machines unless one of the machines is
+ * slow.
+ */
 export function streamRows<Row>(
   io: Io,
   format: Format,
@@ -84,7 +87,7 @@ export function streamRows<Row>(
   }
 }
 
-/** Writes one table for each group of machines whose rows are the same. */
+/** Writes one table for each group of machines that have the same rows. */
 export function foldRows<Row>(
   io: Io,
   format: Format,

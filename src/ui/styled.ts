@@ -1,8 +1,8 @@
 import { visible } from './visible.ts'
 
 /**
- * Text with fleet's own control sequences. Text from other sources must be escaped by {@link render} before it becomes
- * part of it; only color.ts, page.ts, screen.ts, terminal-screen.ts and {@link compose} create instances.
+ * Text with fleet's own control sequences. Text from other sources must be escaped with {@link render} before it is
+ * included. Only color.ts, page.ts, screen.ts, terminal-screen.ts and {@link compose} create instances.
  */
 export class Styled {
   readonly rendered: string
@@ -12,10 +12,12 @@ export class Styled {
   }
 }
 
-/** Plain text, whose control characters are escaped, or text with styles. */
+/** Either plain text, whose control characters are escaped when it is rendered, or text with styles. */
 export type Text = string | Styled
 
-/** Returns the characters to write for a text: control characters are escaped unless they are fleet's own. */
+/**
+ * Returns the characters to write for a text. Control characters are escaped, except for fleet's own control sequences.
+ */
 export const render = (text: Text): string =>
   text instanceof Styled ? text.rendered : visible(text)
 

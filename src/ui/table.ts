@@ -11,47 +11,56 @@ export interface Column<Row> {
   readonly text: (row: Row) => string
   /** Colors the text after it has been aligned. */
   readonly paint?: (text: string, row: Row) => Text
-  /** The number of cells to reserve, for tables whose rows are written before all of them are known. */
+  /** The number of cells to reserve. For tables whose first rows are written before all rows are known. */
   readonly width?: number
-  /** Whether texts are shortened only when nothing else helps: names, IDs and other texts that people copy. */
+  /** Whether texts are shortened only as a last resort. Set for names, IDs and other texts that people copy. */
   readonly keep?: true
-  /** If the terminal is too narrow, columns with the highest number are left out first. Absent: the column is kept. */
+  /**
+   * If the terminal is too narrow, columns with the highest number are left out first. If absent, the column is never
+   * left out.
+   */
   readonly drop?: number
-  /** For the last column: whether a text that does not fit is written below the row, on lines broken between words. */
+  /**
+   * For the last column: whether a text that does not fit is written below the row, on lines that are broken between
+   * words.
+   */
   readonly wrap?: true
 }
 
-/** The width, in cells, to which columns are shortened before one of them is left out. */
+/** The width, in cells, to which a column is shortened before any column is left out. */
 const readableCells = 10
 
-/** The indentation of lines below a row, in cells. */
+/** The indentation, in cells, of lines that are written below a row. */
 const wrapIndent = 4
 
 const isBlank = (cell: Text): boolean => typeof cell === 'string' && cell.trim() === ''
 
-/** Joins the cells of a row. */
+/** Joins the cells of a row into a line. */
 const lineOf = (cells: readonly Text[]): Styled => {
   const last = cells.at(-1) ?? ''
   const ends = typeof last === 'string' ? last.trimEnd() : last
   return compose`${joinText([...cells.slice(0, -1), ends], ' '.repeat(gap))}\n`
 }
 
-/** Formats a row for a pipe: its whole texts, separated by tabs. */
+/** Formats a row for a pipe: complete texts, separated by tabs. */
 const plainLine = <Row>(columns: readonly Column<Row>[], row: Row): string =>
   `${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`
 
-/** The number of rows that are written to a pipe in one call: a call takes longer than formatting a row. */
+/**
+ * The number of rows that are written to a pipe in one call. Rows are combined because a call takes longer than
+ * formatting a row.
+ */
 const rowsAtOnce = 500
 
-/** A text that is not ASCII: cells that are not known yet may not be ASCII either. */
+/** A text that is not ASCII. It stands for cells that are not known yet, because they may not be ASCII either. */
 const unknownText = '…'
 
-/** The pattern of a name or ID: one word that no program would interpret as an option. */
+/** A pattern that matches a name or ID: a single word that no program would interpret as an option. */
 const nameLike = /^[^\s-]\S*$/
 
 /**
- * Writes a name for programs to read. Text that does not look like a name is skipped with a message: programs could
- * misread it.
+ * Writes a name for other programs to read. Text that does not look like a name is skipped, with a message, because
+ * programs could misread it.
  */
 export function writeName(io: Io, name: string): void {
   if (nameLike.test(name) && visible(name) === name) io.stdout.write(`${name}\n`)
@@ -60,14 +69,14 @@ export function writeName(io: Io, name: string): void {
 
 /** Options for the layout of a table. */
 export interface TableOptions {
-  /** Whether nothing is shortened or left out: lines may be wider than the terminal. */
+  /** Whether texts and columns are always complete, even if lines are then wider than the terminal. */
   readonly whole?: boolean | undefined
 }
 
 /**
- * Opens a table whose rows are written one by one. On a terminal they are aligned under a header, and no line is wider
- * than the terminal; in a pipe they are complete, separated by tabs, without a header. Columns are as wide as titles,
- * `known` rows and reserved widths need; a later text that is wider is shortened.
+ * Opens a table whose rows are written one at a time. On a terminal, the rows are aligned under a header, and no line
+ * is wider than the terminal. In a pipe, the rows are complete, separated by tabs, and have no header. Columns are wide
+ * enough for their titles, the `known` rows and the reserved widths. If a later text is wider, it is shortened.
  */
 export const openTable = <Row>(
   io: Io,
@@ -76,7 +85,7 @@ export const openTable = <Row>(
   options: TableOptions = {},
 ): Promise<(row: Row) => void> => layOut(io, columns, known, { ...options, grows: true })
 
-/** Returns the columns that the terminal has room for, with the widths that `texts` need. */
+/** Returns the columns that the terminal has room for, with the widths that their `texts` need. */
 function placeColumns<Row>(
   columns: readonly Column<Row>[],
   texts: readonly (readonly string[])[],
@@ -100,7 +109,7 @@ function placeColumns<Row>(
   if (last === undefined) return shown
   const before = shown.slice(0, -1)
   const used = before.reduce((all, { cells }) => all + cells + gap, 0)
-  return [...before, { ...last, cells: Math.max(last.cells, room - used) }] // no column follows it
+  return [...before, { ...last, cells: Math.max(last.cells, room - used) }] // no column follows the last one
 }
 
 async function layOut<Row>(
@@ -147,8 +156,8 @@ async function layOut<Row>(
 }
 
 /**
- * Writes a whole table. With `grows`, columns have room for wider texts, so that the layout stays the same when the
- * table is redrawn.
+ * Writes a whole table. With `grows`, columns have room for wider texts, so the layout stays the same when the table is
+ * redrawn.
  */
 async function writeTable<Row>(
   io: Io,
@@ -172,7 +181,7 @@ export function writeJson(io: Io, value: unknown): void {
   io.stdout.write(`${JSON.stringify(value, undefined, io.stdout.isTTY ? 2 : 0)}\n`)
 }
 
-/** Writes a table, or the rows as one JSON array, or their names, as `format` says. */
+/** Writes a table, the rows as one JSON array, or the names of the rows, depending on `format`. */
 export async function writeRows<Row>(
   io: Io,
   format: { readonly json: boolean; readonly quiet?: boolean },
@@ -185,7 +194,7 @@ export async function writeRows<Row>(
     rows: readonly Row[]
     columns: readonly Column<Row>[]
     name?: (row: Row) => string
-    /** Whether columns keep their reserved widths: for a table that is redrawn repeatedly. */
+    /** Whether columns keep their reserved widths. Set for a table that is redrawn repeatedly. */
     grows?: boolean | undefined
   } & TableOptions,
 ): Promise<void> {

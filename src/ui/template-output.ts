@@ -5,7 +5,8 @@ import { type Text, render } from './styled.ts'
 import { type Template, parseTemplate, renderTemplate } from './template.ts'
 
 /**
- * Formats the JSON that a command writes, one value on each line, with a template. Arrays are formatted item by item.
+ * Formats the JSON that a command writes, which has one value on each line, with a template. The items of an array are
+ * formatted one by one.
  */
 class TemplateOutput extends Output {
   readonly #template: Template
@@ -16,7 +17,7 @@ class TemplateOutput extends Output {
     this.#template = template
   }
 
-  /** JSON for programs is not indented. */
+  /** Always false, because JSON for programs is not indented. */
   override get isTTY(): boolean {
     return false
   }
@@ -50,7 +51,7 @@ interface JsonMessage {
   readonly changes?: readonly string[]
 }
 
-/** Writes the JSON messages of a command as text; those about its progress are omitted. */
+/** Writes a command's JSON messages as text. Messages about its progress are omitted. */
 class MessageOutput extends Output {
   constructor({ stderr, screen }: Io) {
     super(stderr.raw, screen)
@@ -73,8 +74,8 @@ class MessageOutput extends Output {
 }
 
 /**
- * Returns the outputs of a command whose JSON is formatted with a template. The command must run as with --json. Throws
- * kind `usage` for an invalid template.
+ * Returns a command's input and outputs for formatting its JSON with a template. The command must run as if with
+ * --json. Throws kind `usage` for an invalid template.
  */
 export function withTemplate(io: Io, source: string): Io {
   const text = source === 'json' ? '{{json .}}' : source

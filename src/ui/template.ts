@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts'
 
 // The subset of Go's text/template that docker documents for --format
-// (docs.docker.com/engine/cli/formatting), for values of JSON.
+// (docs.docker.com/engine/cli/formatting), applied to JSON values.
 
 type Operand =
   | { readonly kind: 'value'; readonly value: unknown }
@@ -37,7 +37,7 @@ const problem = (message: string): UserError =>
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Returns a field by its name, or by its name in different case, as docker writes names: `.Name`. */
+/** Returns the field called `name`. If there is none, ignores case, because docker capitalizes names: `.Name`. */
 function fieldOf(value: unknown, name: string): unknown {
   if (!isObject(value)) return undefined
   if (Object.hasOwn(value, name)) return value[name]
@@ -46,7 +46,7 @@ function fieldOf(value: unknown, name: string): unknown {
   return other === undefined ? undefined : value[other]
 }
 
-/** Formats a value as Go prints it; objects and lists become JSON. */
+/** Formats a value as Go would print it. Objects and arrays become JSON. */
 function show(value: unknown): string {
   if (value === undefined || value === null) return '<no value>'
   return typeof value === 'string' ? value : JSON.stringify(value)
@@ -58,7 +58,7 @@ const isTrue = (value: unknown): boolean => {
   return isObject(value) ? Object.keys(value).length > 0 : Boolean(value)
 }
 
-/** The functions of templates, by name. */
+/** The functions that templates can call, keyed by name. */
 export const functions: Readonly<Record<string, (...operands: readonly unknown[]) => unknown>> = {
   json: (value) => JSON.stringify(value ?? null),
   prettyjson: (value) => JSON.stringify(value ?? null, undefined, 4), // as in Docker Machine

@@ -14,7 +14,8 @@ const isPlain = (text: string): boolean => /^[\t\n -~]*$/.test(text)
 const isPlainLine = (text: string): boolean => /^[ -~]*$/.test(text)
 
 /**
- * Returns the escape sequence of a character in JSON and JavaScript, so that JSON stays valid and keeps its meaning.
+ * Returns the escape sequence for a character, as used in JSON and JavaScript, so that JSON stays valid and keeps its
+ * meaning.
  */
 const escaped = (character: string): string =>
   Array.from(
@@ -23,25 +24,24 @@ const escaped = (character: string): string =>
   ).join('')
 
 /**
- * Returns the text with escape sequences (`\u001b`) instead of control and invisible characters; line feeds and tabs
- * stay.
+ * Returns the text with control and invisible characters replaced by escape sequences (`\u001b`). Line feeds and tabs
+ * are kept.
  */
 export const visible = (text: string): string =>
   isPlain(text) ? text : text.replaceAll(hidden, escaped)
 
-/** {@link visible} text on one line, shortened to `length` characters. */
+/** Returns {@link visible} text on one line, shortened to `length` characters. */
 export function oneLine(text: string, length = Infinity): string {
   const line = isPlainLine(text) ? text : visible(text.replaceAll(/[\t\r\n]+/g, ' '))
   return line.length <= length ? line : `${line.slice(0, length - 1)}…`
 }
 
-/** Colors and other text attributes (ECMA-48, SGR), which do not move the cursor. */
+/** Matches the sequences for colors and other text attributes (ECMA-48, SGR), which do not move the cursor. */
 // oxlint-disable-next-line no-control-regex
 const coloring = /(\u001B\[[\d;:]*m)/
 
 /**
- * Returns {@link visible} text that keeps its colors and resets them at the end, so that lines next to it are not
- * affected.
+ * Returns {@link visible} text that keeps its colors and resets them at the end, so that adjacent text is not affected.
  */
 export function onlyColors(line: string): string {
   if (isPlain(line)) return line

@@ -3,9 +3,9 @@ import type { Io } from '../io.ts'
 import { type Task, type ProgressView, secondsSince } from './progress.ts'
 
 /**
- * Writes a line of JSON for each event: `step` (repeated while the step runs), `ended` and `failed`. Each line has the
- * `machine`, or `task` if the work is not for one machine. `seconds` is the duration of the step, or of the whole task
- * in the last event.
+ * Writes a line of JSON for each event: `step` (repeated while the step is running), `ended` or `failed`. Each line
+ * names the `machine`, or the `task` if the work does not concern a single machine. `seconds` is the duration of the
+ * step so far; in the last event, it is the duration of the whole task.
  */
 export function openEvents({ stderr }: Io): ProgressView {
   const write = (event: string, { subject, isMachine, step }: Task, began: number) => {

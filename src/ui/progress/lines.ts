@@ -6,7 +6,7 @@ import { oneLine } from '../visible.ts'
 const stepText = ({ subject, step }: Task): string =>
   `${subject}: ${step?.name}${step?.detail === undefined ? '' : `: ${oneLine(step.detail)}`}`
 
-/** Writes a line for each step, and another one from time to time while a step runs: for logs and pipes. */
+/** Writes a line for each step, and further lines from time to time while the step is running. For logs and pipes. */
 export function openLines({ stderr }: Io, { many }: { many: boolean }): ProgressView {
   const write = (line: string) => stderr.write(`${line}\n`)
   const writeCurrent = (task: Task) =>

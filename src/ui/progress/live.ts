@@ -12,12 +12,12 @@ const drawInterval = 125
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
 
-/** Formats the duration of a step; empty below one second. */
+/** Formats the duration of a step. The result is empty for less than a second. */
 const timeText = (seconds: number): string => (seconds < 1 ? '' : ` ${seconds}s`)
 
 /**
- * Redraws a line for each running task. Finished work stays above: each step if there is one task, or one line for each
- * of several tasks.
+ * Redraws a line for each running task. Lines for finished work stay above: one for each step if there is only one
+ * task, or one for each task if there are several.
  */
 export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   const { stderr } = io
@@ -30,7 +30,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   let isHidden = false
   let frame = 0
 
-  /** Formats a line that fits the window: its text is shortened, its time is not. */
+  /** Formats a line that fits into the window: the text is shortened if necessary, but not the time. */
   function line(mark: Text, subject: string, text: Text, time: string): string {
     const room = Math.max(1, (stderr.columns ?? 80) - 3 - time.length)
     const label = `${oneLine(subject)}:${many ? ' '.repeat(Math.max(0, labelWidth - stringWidth(subject) - 1)) : ''}`
@@ -45,7 +45,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
     return [line(mark, subject, compose`${step.name}${detail}`, timeText(secondsSince(step.began)))]
   }
 
-  /** Returns the lines that fit the window. If some do not fit, the last line says how many. */
+  /** Returns the lines that fit into the window. If some lines do not fit, the last line says how many. */
   function liveLines(): string[] {
     const lines = [...tasks].flatMap(lineOf)
     const rows = Math.max(2, (stderr.rows ?? 24) - 1)

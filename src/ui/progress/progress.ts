@@ -9,7 +9,7 @@ interface Step {
   readonly began: number
 }
 
-/** The work on one subject, such as a machine. */
+/** The work on one subject, which may be a machine. */
 export interface Task {
   readonly subject: string
   /** Whether the subject is a machine. */
@@ -21,19 +21,19 @@ export interface Task {
 
 /** Shows tasks on stderr. */
 export interface ProgressView extends Disposable {
-  /** A new step has started. */
+  /** Called when a new step has started. */
   stepStarted(task: Task, step: Step): void
-  /** The detail of the step has changed. */
+  /** Called when the detail of the current step has changed. */
   stepUpdated(task: Task): void
   stepEnded(task: Task, step: string, seconds: number): void
   ended(task: Task): void
-  /** The work failed in its current step. */
+  /** Called when the work has failed in its current step. */
   failed(task: Task): void
 }
 
 /** Shows the progress of work on one or more subjects. */
 export interface ProgressDisplay extends Disposable {
-  /** Does the work on `subject` and shows its steps, until it ends or fails. */
+  /** Runs the work on `subject`, and shows its steps until it ends or fails. */
   track<T>(
     subject: string,
     work: (report: Progress) => Promise<T>,
@@ -98,7 +98,7 @@ async function openView(
 }
 
 /**
- * Opens the display of the work on `subjects`: redrawn lines on a terminal, a line for each step in a pipe, a line of
+ * Opens a display for the work on `subjects`: redrawn lines on a terminal, a line for each step in a pipe, or a line of
  * JSON for each event with --json.
  */
 export async function openProgress(
@@ -115,7 +115,7 @@ export async function openProgress(
 }
 
 /**
- * Does the work on one subject and shows its steps, as {@link openProgress} does. `isMachine`: whether the subject is a
+ * Runs the work on one subject, and shows its steps as {@link openProgress} does. `isMachine`: whether the subject is a
  * machine (default: true).
  */
 export async function withProgress<T>(

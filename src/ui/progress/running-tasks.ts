@@ -3,18 +3,18 @@ import type { Task } from './progress.ts'
 /** How long a step may run before it is reported again, in milliseconds. */
 const longestSilence = 10_000
 
-/** How often a step whose detail changes may be reported, in milliseconds. */
+/** The minimum time between reports of a step whose detail keeps changing, in milliseconds. */
 const checkInterval = 1000
 
-/** Reports steps that are still running, for outputs that append lines and do not redraw. */
+/** Reports steps that are still running. For outputs to which lines are only appended. */
 export interface RunningTasks extends Disposable {
-  /** The task was reported just now. */
+  /** Notes that a task has just been reported by other means. */
   reported(task: Task): void
   ended(task: Task): void
 }
 
 /**
- * Calls `report` for each task that was not reported for ten seconds. With `onDetail`, it is also called, at most once
+ * Calls `report` for each task that has not been reported for ten seconds. With `onDetail`, also calls it, at most once
  * a second, for each task whose detail has changed.
  */
 export function watchRunningTasks(

@@ -7,24 +7,24 @@ export interface LiveText {
 }
 
 /**
- * The alternate screen of a terminal, which does not scroll, with the cursor hidden and without line wrapping (xterm:
- * DEC private modes 1049, 25 and 7).
+ * The alternate screen of a terminal. It does not scroll, its cursor is hidden, and lines do not wrap (xterm: DEC
+ * private modes 1049, 25 and 7).
  */
 export const alternateScreen = {
   enter: new Styled('\u001B[?1049h\u001B[?25l\u001B[?7l'),
   leave: new Styled('\u001B[?7h\u001B[?25h\u001B[?1049l'),
   /**
-   * Draws rendered lines over the previous ones. Each line clears the rest of its row (EL), the last one also all rows
-   * below (ED).
+   * Draws rendered lines over the previous ones. Each line clears the rest of its row (EL), and the last line also
+   * clears all rows below it (ED).
    */
   frame: (lines: readonly string[]): Styled =>
     new Styled(`\u001B[H${lines.map((line) => `${line}\u001B[K`).join('\n')}\u001B[J`),
 }
 
-/** Called when a question opens, and when it is answered. */
+/** Called when a question is opened, and again when it has been answered. */
 export type QuestionListener = (isOpen: boolean) => void
 
-/** The terminal that a command writes to: which text is live on it, and whether a question is open. */
+/** The terminal that a command writes to. It tracks which live text is shown on it, and whether a question is open. */
 export class Screen {
   #live: LiveText | undefined
   #turn: Promise<unknown> = Promise.resolve()
@@ -32,7 +32,7 @@ export class Screen {
   #held: (() => void)[] = []
   readonly #listeners = new Set<QuestionListener>()
 
-  /** Whether a question is open: other output is held until it is answered. */
+  /** Whether a question is open. Until it is answered, other output is held back. */
   get isAsking(): boolean {
     return this.#isAsking
   }
@@ -53,7 +53,7 @@ export class Screen {
     }
   }
 
-  /** Calls `write` with the live text hidden. While a question is open, the call is delayed until it is answered. */
+  /** Calls `write` while the live text is hidden. If a question is open, delays the call until it has been answered. */
   write(write: () => void): void {
     if (this.#isAsking) {
       this.#held.push(write)
@@ -64,7 +64,7 @@ export class Screen {
     this.#live?.show()
   }
 
-  /** Asks questions one after the other, with no other output on the terminal. */
+  /** Asks questions one at a time, without any other output on the terminal. */
   async ask<T>(question: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(async () => {
       this.#live?.hide()

@@ -1,16 +1,16 @@
 import { allMachines, foldNames } from '../fold-names.ts'
 import type { Io } from '../io.ts'
 
-/** The delay of the first report, and the time between later reports, in milliseconds. */
+/** The delay before the first report, and the time between later reports, in milliseconds. */
 const firstMs = 3000
 const againMs = 10_000
 
-/** The maximum number of machines that are all listed by name. */
+/** The maximum number of machines that are always listed by name. */
 const listedNames = 5
 
 /** Reports which machines have not answered yet. */
 export interface Waiting extends Disposable {
-  /** The machine has answered. */
+  /** Called when the machine has answered. */
   done(name: string): void
 }
 
@@ -19,7 +19,7 @@ interface Clock {
   start(ms: number, expire: () => void): () => void
 }
 
-/** Reports machines that have not answered, until the result is disposed. */
+/** Reports the machines that have not answered yet, from time to time, until the result is disposed. */
 export function reportUnanswered(
   io: Io,
   { json }: { readonly json: boolean },

@@ -2,18 +2,18 @@ import stringWidth from 'string-width'
 import { oneLine } from '../visible.ts'
 
 /**
- * The style of a cell: the parameters of an SGR sequence (ECMA-48 8.3.117), such as `1;31`. Empty: the terminal's
- * default style.
+ * The style of a cell: the parameters of an SGR sequence (ECMA-48 8.3.117), such as `1;31`. If empty, the terminal's
+ * default style is used.
  */
 export type CellStyle = string
 
 const isAscii = (text: string): boolean => /^[ -~]*$/.test(text)
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
-/** The number of cells that a text takes. */
+/** Returns the number of cells that a text occupies. */
 export const cellWidth = (text: string): number => (isAscii(text) ? text.length : stringWidth(text))
 
-/** The text, or its beginning and an ellipsis if it is wider than `cells`. Control characters are escaped. */
+/** Returns the text, or its beginning and an ellipsis if it is wider than `cells`. Control characters are escaped. */
 export function fitCells(text: string, cells: number, ellipsis = '…'): string {
   const line = oneLine(text)
   if (cells <= 0) return ''
@@ -29,7 +29,7 @@ export function fitCells(text: string, cells: number, ellipsis = '…'): string 
   return `${kept}${ellipsis}`
 }
 
-/** A rectangle of character cells. The second cell of a wide character is an empty text. */
+/** A rectangle of character cells. The text of the second cell of a wide character is empty. */
 export class Canvas {
   readonly columns: number
   readonly rows: number
@@ -44,8 +44,8 @@ export class Canvas {
   }
 
   /**
-   * Writes a text to the right, starting at a cell, and returns the column after it. Text that does not fit into the
-   * row, or into `room` cells, is cut off. Control characters are escaped.
+   * Writes a text from left to right, starting at a cell, and returns the column after it. Text that does not fit into
+   * the row, or into `room` cells, is cut off. Control characters are escaped.
    */
   put(x: number, y: number, text: string, style: CellStyle = '', room = this.columns - x): number {
     const end = Math.min(this.columns, x + room)
@@ -67,7 +67,7 @@ export class Canvas {
     return at
   }
 
-  /** Changes the style of a part of a row, and keeps its text. */
+  /** Changes the style of part of a row, but not its text. */
   restyle(x: number, y: number, width: number, style: CellStyle): void {
     if (y < 0 || y >= this.rows) return
     const from = y * this.columns
@@ -91,7 +91,7 @@ export class Canvas {
     this.styles[index] = style
   }
 
-  /** The rows as plain text, without spaces at their ends. */
+  /** Returns the rows as plain text, without trailing spaces. */
   lines(): string[] {
     return Array.from({ length: this.rows }, (_, row) =>
       this.texts

@@ -1,6 +1,6 @@
 import type { Canvas } from './canvas.ts'
 
-/** Returns which cells of a row have changed; undefined if none has. */
+/** Returns which cells in a row have changed; undefined if none have. */
 function changedCells(before: Canvas, after: Canvas, row: number): boolean[] | undefined {
   const { columns } = after
   const from = row * columns
@@ -25,17 +25,20 @@ function changedCells(before: Canvas, after: Canvas, row: number): boolean[] | u
 }
 
 /**
- * The maximum number of unchanged cells between changed cells that are simply written again. Longer gaps are skipped by
- * moving the cursor.
+ * The maximum length of a gap of unchanged cells between two changed cells that is simply written again. Longer gaps
+ * are skipped by moving the cursor.
  */
 const shortestSkip = 6
 
-/** Returns the sequence that moves the cursor, whose positions count from 1 (CUP, ECMA-48 8.3.21). */
+/**
+ * Returns the sequence that moves the cursor. In the sequence, rows and columns are counted from 1 (CUP, ECMA-48
+ * 8.3.21).
+ */
 const moveTo = (x: number, y: number): string => `\u001B[${y + 1};${x + 1}H`
 
 /**
- * Returns the control sequences and texts that turn the picture `before` on a terminal into `after`. Without `before`,
- * every cell is written. They move the cursor, but do not clear or scroll anything.
+ * Returns the control sequences and texts that change what a terminal shows from the picture `before` to the picture
+ * `after`. Without `before`, every cell is written. The sequences move the cursor, but do not clear or scroll anything.
  */
 export function drawChanges(before: Canvas | undefined, after: Canvas): string {
   const { columns, rows } = after

@@ -2,8 +2,8 @@
 export type Key = string
 
 /**
- * Keys by the sequence that follows the escape character: xterm's, and those of the Linux console and PuTTY where they
- * differ.
+ * The keys for the sequences that can follow the escape character: those of xterm, and those of the Linux console and
+ * PuTTY where they differ.
  */
 const sequences: Readonly<Record<string, Key>> = {
   '[A': 'up',
@@ -44,15 +44,16 @@ const controls: Readonly<Record<string, Key>> = {
 
 const escape = '\u001B'
 
-/** A complete control sequence after the escape character (ECMA-48 5.4), or an SS3 sequence. */
+/** A complete control sequence after the escape character (ECMA-48 5.4), or a complete SS3 sequence. */
 const sequence = /^(?:\[[\d;?]*[ -/]*[@-~]|O[@-~])/
 
-/** The beginning of a sequence whose end has not arrived yet. */
+/** The beginning of a sequence that has not arrived completely yet. */
 const unfinished = /^(?:\[[\d;?]*[ -/]*|O)?$/
 
 /**
- * Reads the keys from a terminal's input. `rest` is an incomplete sequence at its end. An escape character at the end
- * is the key `escape` if nothing follows it soon: call this again with `isEnd` then. Unknown sequences are skipped.
+ * Reads the keys from a terminal's input. `rest` is an incomplete sequence at the end of the input. An escape character
+ * at the end means the key `escape` if nothing follows it soon; in that case, call this function again with `isEnd`.
+ * Unknown sequences are skipped.
  */
 export function readKeys(
   input: string,

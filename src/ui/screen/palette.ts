@@ -25,7 +25,7 @@ export interface Look {
 }
 
 /**
- * Determines the capabilities of a terminal from the environment (https://no-color.org, COLORTERM of terminals,
+ * Determines the capabilities of a terminal from the environment variables (https://no-color.org, COLORTERM,
  * locale(7)).
  */
 export function lookOf(env: Environment): Look {
@@ -66,7 +66,7 @@ const colorless: Readonly<Record<Tone, CellStyle>> = {
   found: '7',
 }
 
-/** The style of a tone. */
+/** Returns the style for a tone. */
 export const styleOf = ({ colors }: Look, tone: Tone): CellStyle =>
   colors === 'none' ? colorless[tone] : colored[tone]
 
@@ -74,7 +74,7 @@ export const styleOf = ({ colors }: Look, tone: Tone): CellStyle =>
 export const toneOfShare = (share: number): Tone =>
   share >= 0.9 ? 'bad' : share >= 0.7 ? 'warn' : 'good'
 
-/** Returns the style of a share on a scale from green to red; in 24-bit color if the terminal supports it. */
+/** Returns the style for a share, on a scale from green to red. Uses 24-bit color if the terminal supports it. */
 export function heatStyle(look: Look, share: number): CellStyle {
   if (look.colors !== 'true') return styleOf(look, toneOfShare(share))
   const hot = Math.min(1, Math.max(0, share))

@@ -39,8 +39,8 @@ export function drawBar(
 }
 
 /**
- * Returns the newest values as columns of one cell each, the newest at the right end. `most` is the value of a full
- * column (default: the highest value).
+ * Returns the newest values as a row of columns, each one cell wide, with the newest at the right end. `most` is the
+ * value for a column of full height (default: the highest value).
  */
 export function sparkline(
   look: Look,
@@ -55,7 +55,7 @@ export function sparkline(
   return line.join('').padStart(width)
 }
 
-/** Draws a bar of up to four parts, whose values add up to at most `total`. */
+/** Draws a bar of up to four parts. The values of the parts add up to at most `total`. */
 export function drawParts(
   canvas: Canvas,
   look: Look,
@@ -86,13 +86,13 @@ export function drawParts(
   )
 }
 
-/** Returns the character for a part of {@link drawParts} in the legend. */
+/** Returns the character that represents a part of {@link drawParts} in the legend. */
 export function partGlyph(look: Look, index: number): string {
   if (look.unicode && look.colors !== 'none') return '█'
   return (look.unicode ? shades : asciiParts)[index % 4] ?? '#'
 }
 
-/** Returns one cell of a heat strip. An undefined share means that no value is known. */
+/** Returns one cell of a heat strip. If `share` is undefined, no value is known. */
 export function heatCell(
   look: Look,
   share: number | undefined,

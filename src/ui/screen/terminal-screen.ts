@@ -9,33 +9,36 @@ import { type Key, readKeys } from './keys.ts'
 /** Callbacks for events on the terminal. */
 export interface ScreenCalls {
   readonly onKey: (key: Key) => void
-  /** Called when the terminal has a new size, or no longer shows what was drawn. */
+  /** Called when the size of the terminal has changed, or when the terminal no longer shows what was drawn. */
   readonly onRedraw: () => void
 }
 
-/** The whole terminal, for a program that draws on it. Disposing restores the terminal. */
+/** The whole terminal, for a program that draws on it. Disposing it restores the terminal. */
 export interface TerminalScreen extends Disposable {
   readonly columns: number
   readonly rows: number
   /**
-   * Draws the changes since the previous picture, with one write. Does nothing while another program or a question uses
-   * the terminal.
+   * Draws what has changed since the previous picture, in a single write. Does nothing while another program or a
+   * question is using the terminal.
    */
   draw(picture: Canvas): void
-  /** Makes the next picture draw every cell, for a terminal that shows something else. */
+  /** Makes the next call of `draw` write every cell, because the terminal shows something else. */
   forget(): void
-  /** Whether a picture can be drawn now: the terminal is not in use and has read the previous pictures. */
+  /** Whether a picture can be drawn now: nothing else is using the terminal, and it has read the previous pictures. */
   readonly isReady: boolean
-  /** Restores the terminal for another program until `work` is done. Only that program receives Ctrl-C. */
+  /** Restores the terminal for another program until `work` is done. Meanwhile, only that program receives Ctrl-C. */
   lend<Result>(work: () => Promise<Result>): Promise<Result>
-  /** Stops the process as Ctrl-Z does for other programs, and draws again when it continues. */
+  /** Stops the process, as Ctrl-Z does with other programs, and draws again when the process continues. */
   suspend(): void
 }
 
-/** The most columns and rows that are drawn on: a terminal may report any number up to 65,535. */
+/**
+ * The maximum number of columns and of rows that are used. A limit is needed because a terminal may report any number
+ * up to 65,535.
+ */
 const maxCells = 1000
 
-/** The size of the part of the terminal that is drawn on, in cells; 80 × 24 if it is not known. */
+/** Returns the size of the part of the terminal that is used, in cells. If the size is not known, it is 80 × 24. */
 export const screenSize = ({
   columns = 80,
   rows = 24,
@@ -44,22 +47,26 @@ export const screenSize = ({
   rows: Math.min(rows, maxCells),
 })
 
-/** The time, in milliseconds, after which an escape character is a key and not the beginning of a sequence. */
+/**
+ * The time, in milliseconds, after which an escape character counts as a key and not as the beginning of a sequence.
+ */
 const escapeMs = 40
 
-/** The time, in milliseconds, after which a stop that did not happen is abandoned. */
+/**
+ * How long to wait for the process to stop, in milliseconds. If it has not stopped by then, the attempt is abandoned.
+ */
 const stopMs = 300
 
 const ignore = (): void => {}
 
 /**
- * Takes control of the terminal: switches to the alternate screen and raw input, and handles the signals of a terminal.
+ * Takes control of the terminal: switches to the alternate screen and raw input, and handles signals from the terminal.
  */
 export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): TerminalScreen {
   const { stdin, stdout } = io
   const decoder = new StringDecoder()
   let before: Canvas | undefined
-  let users = 0 // programs and questions that use the terminal now
+  let users = 0 // the number of programs and questions that are using the terminal
   let isSuspended = false
   let rest = ''
   let escapeTimer: NodeJS.Timeout | undefined
@@ -78,7 +85,7 @@ export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): Te
     before = undefined
     stdin.setRawMode?.(true)
     stdin.on('data', take).once('end', ended).resume()
-    stdout.raw.write(alternateScreen.enter.rendered) // not through Output, which holds text during a question
+    stdout.raw.write(alternateScreen.enter.rendered) // not through Output, which holds back text during a question
   }
   const leave = (): void => {
     clearTimeout(escapeTimer)
@@ -109,7 +116,7 @@ export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): Te
     leave()
     process.off('SIGTSTP', suspend)
     process.kill(0, 'SIGTSTP')
-    // Without a shell, the system ignores the signal (an orphaned process group), so SIGCONT never arrives.
+    // Without a shell (in an orphaned process group), the system ignores the signal, so SIGCONT never arrives.
     setTimeout(resume, stopMs)
   }
   const resume = (): void => {
