@@ -20,7 +20,8 @@ import { ignored } from '../os/trace.ts'
 import type { Environment } from '../os/environment.ts'
 
 /**
- * What a command that runs in the broker can use: the broker's open connections, and the inventories that it has read.
+ * What a command that runs in the broker can use: the broker's open connections, and the inventories that the broker
+ * has read.
  */
 export interface HostedFleet extends InBroker {
   readonly inventories: MemoryCache
@@ -138,8 +139,8 @@ export function openConnections({
   }
 
   /**
-   * Calls `forget` when a direct connection is lost. A connection through the broker reconnects automatically, with the
-   * same transport object.
+   * Calls `forget` when a direct connection is lost. A connection through the broker reconnects automatically, and its
+   * transport object stays the same.
    */
   const forgetWhenLost = ({ lost, relay }: Transport, forget: () => void): void => {
     if (hosted === undefined && relay === undefined) lost.catch(forget)

@@ -61,7 +61,7 @@ function setRaw(on: boolean, wire: Wire): void {
   stdout.on('resize', () => wire.send({ resize: { columns: stdout.columns, rows: stdout.rows } }))
 }
 
-/** Forwards the input and output of a command in the broker, and exits with its exit code. */
+/** Forwards the input and output of a command that runs in the broker, and exits with the command's exit code. */
 function serve({ wire, disconnectInfo }: AcceptedRun): void {
   const [stdout, stderr] = [new Output('stdout'), new Output('stderr')]
   let input: ReturnType<typeof openRemoteInput> | undefined

@@ -40,9 +40,12 @@ export interface Code {
 
 /** The first line of a cache file. */
 interface Head {
-  /** The digest of the rest of the file: V8 checks little, and can crash if a single bit is wrong. */
+  /**
+   * The digest of the rest of the file. It is needed because V8 verifies cached code only superficially, and can crash
+   * if a single bit is wrong.
+   */
   readonly digest: string
-  /** The names of the files, and the size of their compiled code in bytes. */
+  /** The name of each file, and the size of its compiled code, in bytes. */
   readonly sizes: readonly (readonly [name: string, size: number])[]
 }
 

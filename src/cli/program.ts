@@ -280,8 +280,8 @@ function checkHelp(words: readonly string[]): void {
 }
 
 /**
- * Parses a command line and runs it. Usually defines only the command it names: defining all commands takes much
- * longer.
+ * Parses a command line and runs it. Usually defines only the command that the command line names, because defining all
+ * commands takes much longer.
  */
 async function parse(run: Run): Promise<void> {
   const words = [...run.argv]

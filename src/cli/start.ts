@@ -28,8 +28,8 @@ const mayBeHosted = (command: string | undefined): boolean =>
 const keepMs = 10_000
 
 /**
- * Whether the working directory still exists. Without it, no path can be resolved, so if it does not, this writes an
- * error and sets the exit code.
+ * Returns whether the working directory still exists. If not, writes an error and sets the exit code: without a working
+ * directory, no path can be resolved.
  */
 function hasWorkingDirectory(argv: readonly string[]): boolean {
   try {

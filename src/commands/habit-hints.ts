@@ -31,7 +31,7 @@ const habits: readonly Habit[] = [
     options: ['-f', '--force'],
     next: 'to remove a machine without a prompt: fleet rm --yes NAME; to remove a container: fleet container rm -f NAME',
   },
-  // vagrant, and fleet's other export commands
+  // vagrant, and names of export commands that fleet does not have
   { typed: 'halt', next: 'to turn a machine off: fleet stop NAME' },
   {
     typed: 'export ssh-config',

@@ -33,7 +33,7 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json }
 
-/** Settings in daemon.json, by key. */
+/** The settings in daemon.json, by key. */
 export type DaemonConfig = Readonly<Record<string, Json>>
 
 /** Returns why a value cannot be written to daemon.json; undefined if it can. */

@@ -6,7 +6,7 @@ export const labelKeyPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])
 /** The maximum length of a label value, in characters. */
 export const maxLabelLength = 255
 
-/** Parses one `key=value` argument. Throws kind `usage` with the hint `hint` if it is not a valid label. */
+/** Parses one `key=value` argument. If it is not a valid label, throws kind `usage` with `hint` as the hint. */
 export function parseLabel(
   word: string,
   hint = 'use the format key=value',

@@ -5,8 +5,8 @@ declare const checked: unique symbol
 export type MachineName = string & { readonly [checked]: 'MachineName' }
 
 /**
- * Machine names are also used as host names, so they follow RFC 1123: 1 to 63 ASCII letters, digits, `-` and `.`,
- * beginning and ending with a letter or digit.
+ * Machine names are also used as host names, so they consist of RFC 1123 labels joined by dots: 1 to 63 ASCII letters,
+ * digits, `-` and `.`, beginning and ending with a letter or digit.
  */
 export const machineNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/
 

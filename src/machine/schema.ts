@@ -25,7 +25,7 @@ import { stackNamePattern } from './stacks.ts'
 
 const machineName = z.string().regex(machineNamePattern, machineNameRule)
 
-/** Labels. Their keys and values are also valid for providers, for example as tags, and in shells. */
+/** Labels. Their keys and values are restricted to what shells and providers accept, for example in tags. */
 const labels = z.record(
   z
     .string()
@@ -160,7 +160,7 @@ const spec = z.strictObject({
     .describe('Whether you must type the machine name to remove the machine.'),
 })
 
-/** One entry under `machines:`, with the record of its host. */
+/** An entry under `machines:`, with the record of its host. */
 export const machineEntry = spec.extend({
   stopped: z
     .literal(true)
@@ -187,7 +187,7 @@ export const profileEntry = spec.extend({
       'The number of machines (NAME-1, NAME-2 …) that should exist. Profiles that extend this one do not inherit the number.',
     ),
 })
-/** One entry under `profiles:`. */
+/** An entry under `profiles:`. */
 export type ProfileEntry = z.infer<typeof profileEntry>
 
 /** Either one value or a list of values. */
@@ -280,7 +280,7 @@ const stackEntry = z
     error: 'no "batch" together with "swarm": set deploy.update_config in the Compose file',
     path: ['batch'],
   })
-/** One entry under `stacks:`. */
+/** An entry under `stacks:`. */
 export type StackEntry = z.infer<typeof stackEntry>
 
 /** An IPv4 network with room for at least 16 overlay networks of 256 addresses. */
@@ -323,7 +323,7 @@ const swarmEntry = z.strictObject({
     .optional()
     .describe('The cluster ID, which fleet writes when initializing the swarm.'),
 })
-/** One entry under `swarms:`. */
+/** An entry under `swarms:`. */
 export type SwarmEntry = z.infer<typeof swarmEntry>
 
 /** The schema of machines.yaml. */

@@ -94,8 +94,8 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
 }
 
 /**
- * Asks a question on the terminal, one at a time, and holds back all other output. Throws kind `cancelled` on Ctrl-C
- * and at the end of the input.
+ * Asks a question on the terminal. Only one question is asked at a time, and all other output is held back. Throws kind
+ * `cancelled` on Ctrl-C and at the end of the input.
  */
 async function ask<T>(
   io: Io,

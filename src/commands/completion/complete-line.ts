@@ -52,7 +52,9 @@ async function candidatesOfOption(
 
 const findOption = flag(findFlag, 'search all machines, or the selected ones, for the container')
 
-/** Resolves to fleet's own options for the last of `words`. {@link dockerOptions} adds docker's options. */
+/**
+ * Resolves to fleet's own options that can complete the last of `words`. {@link dockerOptions} adds docker's options.
+ */
 async function optionsAt(
   typed: Typed,
   command: Command,
@@ -177,7 +179,7 @@ const helpCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[]
   ...(level === entries ? Object.keys(topics) : []).map((word) => ({ word, description: 'topic' })),
 ]
 
-/** Completes the last of `words`, which name a command of `level`, followed by the command's arguments. */
+/** Completes the last of `words`. The words consist of the name of a command in `level` and the command's arguments. */
 async function candidatesAmong(
   typed: Typed,
   level: readonly (Command | CommandGroup)[],

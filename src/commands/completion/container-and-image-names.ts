@@ -223,8 +223,8 @@ async function seenOn(
 }
 
 /**
- * Resolves to names on the chosen machines' engines, as far as the broker has read them: completion never logs in, and
- * does not wait for slow engines.
+ * Resolves to the names of objects on the chosen machines' engines, as far as the broker has read them: completion
+ * never logs in, and does not wait for slow engines.
  */
 export async function namesOnEngines(
   fleet: Fleet,

@@ -96,7 +96,10 @@ const knownSwarms = async (fleet: Fleet): Promise<Candidate[]> =>
 /** Commands that accept the name of a swarm in place of a machine's name. */
 const swarmVerbs = new Set(['docker', 'exec', 'logs', 'service', 'env', 'url', 'config'])
 
-/** Whether the command may take the name of a swarm; true before the verb, because the command is not known yet. */
+/**
+ * Whether the command may take the name of a swarm. True if the verb has not been typed yet, because the command is not
+ * known.
+ */
 function takesSwarms(line: readonly string[]): boolean {
   const verb = verbOf(line.slice(0, -1))
   return verb === undefined || swarmVerbs.has(verb)

@@ -101,7 +101,7 @@ function rowOf(container: ContainerSummary, name: string): Row {
   }
 }
 
-/** Writes one JSON line for each container: docker's fields, and the machine if there are several. */
+/** Writes one JSON line for each container: docker's fields, and the machine if there are several machines. */
 async function writeDockerLines(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   query: ListOptions,

@@ -15,8 +15,8 @@ const selectionOf = ({ machine, on, retryFailed, timeoutMs }: Invocation['target
 
 /**
  * Searches for a container by running `fleet where` in the broker. With many machines, this is faster than querying
- * each of them through the broker. Resolves to undefined unless a container is found and all machines answer; in that
- * case, this process must search.
+ * each of them through the broker. If no container is found, or a machine does not answer, resolves to undefined; this
+ * process must then search itself.
  */
 export async function searchInBroker(
   { fleet, io, targets }: Pick<Invocation, 'fleet' | 'io' | 'targets'>,

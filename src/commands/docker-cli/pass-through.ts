@@ -98,7 +98,10 @@ async function runInService(
   )
 }
 
-/** Returns fleet's own help, for when no machine is given whose docker could print its help. */
+/**
+ * Returns fleet's own help. It is used if no machine is given, because there is then no docker that could print its own
+ * help.
+ */
 const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
   `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
 

@@ -71,7 +71,9 @@ type AppliedMachine = MachineChanges & {
   readonly deployments?: readonly Deployed[]
 }
 
-/** Merges the completed changes: those of machines, those in swarms, and the stacks that were deployed. */
+/**
+ * Merges the changes that were made to machines, the changes that were made in swarms, and the completed deployments.
+ */
 function resultsOf(
   changed: readonly MachineChanges[],
   swarmed: readonly PlannedSwarmChange[],

@@ -14,7 +14,7 @@ export interface NewHost {
   readonly what: string
   /** The networks from which SSH and other ports can be reached. Absent if the driver has no such options. */
   readonly access?: string
-  /** Those of the host's grants that `access` already describes. */
+  /** The host's grants that `access` already describes. */
   readonly describedGrants: readonly string[]
 }
 

@@ -8,8 +8,8 @@ import { type Invocation, defineCommand, flag, optional } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
 
 /**
- * Resolves to the path of the file to write: in `folder` if it is given, or else the file named by --inventory, or else
- * in the working directory.
+ * Resolves to the path of the file to write: a file in `folder` if it is given, or else the file that --inventory
+ * names, or else a file in the working directory.
  */
 async function placeFor(
   { inventoryFile }: Fleet,

@@ -17,10 +17,7 @@ function describeSet(whose: string, changes: readonly FieldChange[]): string {
   return lines.join('')
 }
 
-/**
- * Whether the host must be changed too. For example, it need not be changed for labels, which exist only in the
- * inventory.
- */
+/** Whether the changes also affect the host. Labels, for example, exist only in the inventory. */
 const concernsHost = (changes: readonly FieldChange[]): boolean =>
   changes.some(({ key }) => !key.startsWith('label.') && key !== 'protected')
 

@@ -41,7 +41,7 @@ const signs: Readonly<Record<Change['action'], Sign>> = {
   remove: { sign: '-', color: 'red', counted: 'remove' },
 }
 
-/** The number of changes that may differ only in their machine before they are combined into one line. */
+/** The maximum number of changes that are shown on separate lines although they differ only in their machine. */
 const listedAlike = 10
 
 /** Changes that differ only in their machine. */
@@ -109,7 +109,7 @@ function changeLines(
 export const describeChanges = (changes: readonly Change[]): Styled =>
   joinText(changeLines(undefined, changes, { hosts: new Map(), total: 0 }), '')
 
-/** What must happen to a machine before a deployment to it can be compared or made, keyed by the action. */
+/** What must happen to a machine before a deployment to it can be compared or made, keyed by action. */
 const afterTexts: Readonly<Record<NonNullable<PlannedDeployment['after']>, string>> = {
   create: 'created',
   adopt: 'adopted',
@@ -188,7 +188,7 @@ const swarmLines = (colors: Colors, changes: readonly PlannedSwarmChange[]): Sty
     return compose`  ${colors[color](sign)} ${machine}: ${swarmTexts[action]} ${swarm}${as} (${why})${when}\n`
   })
 
-/** Describes the number of swarm changes and of swarms. */
+/** Describes how many swarm changes there are, and in how many swarms. */
 const countSwarmChanges = (changes: readonly PlannedSwarmChange[]): string =>
   `${counted(changes.length, 'change')} to ${counted(new Set(changes.map(({ swarm }) => swarm)).size, 'swarm')}`
 

@@ -27,7 +27,7 @@ function askForName(io: Io, { name }: Machine): Promise<string> {
   return askText(io, `${name} is protected. Type its name to remove it:`)
 }
 
-/** Whether fleet created the host, which is then removed together with the machine. */
+/** Whether fleet created the host. If so, the host is removed together with the machine. */
 const isCreated = ({ host }: Machine): boolean => host?.token !== undefined
 
 /** Describes what will be removed together with a machine. `swarm`: the swarm that it will leave. */

@@ -4,8 +4,8 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import type { Invocation } from '../command.ts'
 
 /**
- * Resolves to the machines for a command that docker also has, for containers. If a name is unknown, the hint suggests
- * the command for containers.
+ * Resolves to the machines for a command that docker has too, but for containers. If a machine's name is unknown, the
+ * hint suggests the equivalent command for containers.
  */
 export async function chooseNamed(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,

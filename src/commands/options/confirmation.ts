@@ -9,8 +9,8 @@ import { flag } from '../command.ts'
 export const yesOption = flag('-y, --yes', 'do not ask for confirmation')
 
 /**
- * Requires the user's consent, given with `--yes` or at a prompt. Writes `introduction`, which says what will happen,
- * first. Throws kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
+ * Requires the user's consent, given with `--yes` or at a prompt. First writes `introduction`, which says what will
+ * happen. Throws kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
  */
 export async function requireConsent(
   io: Io,

@@ -8,7 +8,7 @@ export const filterOption = texts(
   'show only items that match key=value (repeatable)',
 )
 
-/** Parses `key=value` words into `filters` of the API. Throws kind `usage`. */
+/** Parses `key=value` words into the `filters` of the Engine API. Throws kind `usage` for an invalid filter. */
 export function parseFilters(words: readonly string[]): Filters {
   const filters = new Map<string, string[]>()
   for (const word of words) {

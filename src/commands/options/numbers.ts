@@ -7,7 +7,7 @@ export function parseSeconds(text: string): number {
   throw new UserError('usage', `${JSON.stringify(text)} is not a valid number of seconds`)
 }
 
-/** Parses a whole number of at least `least`. */
+/** Parses an integer that is not less than `least`. */
 export function parseCount(text: string, least = 0): number {
   if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text)
   throw new UserError('usage', `${JSON.stringify(text)} is not a whole number of at least ${least}`)

@@ -4,7 +4,7 @@ import type { Io } from '../../ui/io.ts'
 /** The maximum length of a secret, in characters. */
 const longestSecret = 1 << 16
 
-/** Reads a secret from standard input, without the trailing newline. `what`: its name in messages. */
+/** Reads a secret from standard input, without the trailing newline. `what`: the name of the secret in messages. */
 export async function readSecret({ stdin }: Io, what: string): Promise<string> {
   let input = ''
   for await (const chunk of stdin as AsyncIterable<Buffer | string>) {

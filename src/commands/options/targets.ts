@@ -126,7 +126,7 @@ export function withNames(
   return { words: [undefined, [name, ...rest.flat()]], names: [] }
 }
 
-/** The command line of a program to run, after fleet's options. */
+/** The command line of a program to run. It follows fleet's own options. */
 export interface Rest {
   readonly words: readonly string[]
   /** Whether `--` precedes it. */

@@ -6,7 +6,7 @@ import { serviceRollback } from './rollback.ts'
 import { serviceScale } from './scale.ts'
 import { serviceUpdate } from './update.ts'
 
-/** Commands for services of swarms. */
+/** Commands for swarm services. */
 export const serviceCommands: CommandGroup = {
   name: 'service',
   summary: 'Show and change swarm services',

@@ -22,7 +22,7 @@ interface ChangeArguments {
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
 
-/** Works on services at the same time, and shows the progress of each. */
+/** Works on several services at the same time, and shows the progress of each. */
 async function showingProgress<Subject extends { readonly name: string }>(
   { fleet, io, format }: CommandContext,
   subjects: readonly Subject[],
@@ -41,7 +41,7 @@ async function showingProgress<Subject extends { readonly name: string }>(
   )
 }
 
-/** Changes services at the same time, shows the progress, and prints the results. Returns the exit code. */
+/** Changes several services at the same time, shows the progress, and prints the results. Returns the exit code. */
 export async function runChanges<Subject extends { readonly name: string }>(
   context: CommandContext,
   subjects: readonly Subject[],

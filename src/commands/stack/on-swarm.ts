@@ -12,8 +12,8 @@ import { requireConsent } from '../options/confirmation.ts'
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /**
- * Resolves to the swarm of a stack, opened; undefined for a stack that is deployed to machines. Throws kind `usage` if
- * options select machines.
+ * Opens the swarm that a stack is deployed to. Resolves to undefined for a stack that is deployed to machines. Throws
+ * kind `usage` if options select machines.
  */
 export async function swarmOfStack(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,

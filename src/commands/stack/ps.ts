@@ -35,7 +35,7 @@ function columnsOf(io: Io): Column<StackContainerRow>[] {
   ]
 }
 
-/** Resolves to the tasks of those of the named stacks that are deployed to swarms. */
+/** Resolves to the tasks of the named stacks that are deployed to swarms. */
 async function tasksOnSwarms(
   context: Pick<Invocation, 'fleet' | 'targets'>,
   names: readonly string[],

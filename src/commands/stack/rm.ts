@@ -14,7 +14,7 @@ import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** What a machine has of a stack. */
+/** The parts of a stack that exist on a machine. */
 interface Present {
   readonly machine: Machine
   readonly containers: readonly string[]
@@ -27,8 +27,8 @@ const isOn = ({ containers, volumes, hasReleases }: Present): boolean =>
   containers.length > 0 || volumes.length > 0 || hasReleases
 
 /**
- * Resolves to what each machine has of a stack; machines that have nothing are omitted. Failures are reported, and
- * `code` is 1 if there are any; nothing must be changed then.
+ * Finds the parts of a stack on each machine, and omits machines that have none. Failures are reported; if there are
+ * any, `code` is 1, and the caller must not change anything.
  */
 async function findPresent(
   context: CommandContext,

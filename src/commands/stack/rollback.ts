@@ -40,7 +40,7 @@ function describeSteps(stack: string, steps: readonly Step[]): string {
   return `This will restore an earlier release of stack ${stack}:\n${lines.join('')}`
 }
 
-/** Resolves to those of the stack's machines that the options select, or to all of them. */
+/** Resolves to the stack's machines that the options select, or to all its machines. */
 async function chooseMachines(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
   name: string,
@@ -57,8 +57,8 @@ async function chooseMachines(
 }
 
 /**
- * Reads the releases on each machine, and chooses the one to restore. Failures are reported, and `code` is 1 if there
- * are any; nothing must be changed then.
+ * Reads the releases on each machine, and chooses the one to restore. Failures are reported; if there are any, `code`
+ * is 1, and the caller must not change anything.
  */
 async function planSteps(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,

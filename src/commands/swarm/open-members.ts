@@ -31,8 +31,8 @@ export const drainMsOf = ({ drain, drainTimeout = defaultDrainTimeout }: DrainVa
   drain ? drainTimeout * 1000 : 0
 
 /**
- * Drains those of the machines that are nodes of swarms. Resolves to undefined if there are no swarms, or if draining
- * is disabled. Throws kind `failed` if a swarm would lose the majority of its managers. `rolling`: see `Members.open`.
+ * Drains the given machines that are nodes of swarms. Resolves to undefined if there are no swarms, or if draining is
+ * disabled. Throws kind `failed` if a swarm would lose the majority of its managers. `rolling`: see `Members.open`.
  */
 export async function openMembers(
   { fleet }: Pick<Invocation, 'fleet'>,

@@ -10,10 +10,7 @@ export interface FoundSecret {
   readonly kind: string
 }
 
-/**
- * Whether a word begins at an offset. An escape sequence such as `
- * ` in a quoted text is not part of a word.
- */
+/** Whether a word begins at an offset. An escape sequence such as `\n` in a quoted text is not part of a word. */
 const beginsWord = (text: string, offset: number): boolean =>
   !/[A-Za-z0-9_]/.test(text[offset - 1] ?? ' ') || /^\\[nrt]$/.test(text.slice(offset - 2, offset))
 

@@ -13,7 +13,7 @@ const gap = /[= \t]{1,8}/y
 const quoted = /\\?(?:"([^"\n\\]{0,512})|'([^'\n\\]{0,512}))/y
 const unquoted = /[^\s,;}\]&"'\\]{1,512}/y
 
-/** Values that are not secrets although their names suggest it: references, placeholders and settings. */
+/** Values that are not secrets even though their names suggest that they are: references, placeholders and settings. */
 const placeholders: readonly RegExp[] = [
   /^(?:[$<{[%!@*(`=|>&~./]|\w{2,12}:\/\/|(?:file|env|arn|sha\d{1,3}):|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-)/i, // references, paths, digests, public keys
   /^\w[\w.]{0,64}[([]/, // a function call

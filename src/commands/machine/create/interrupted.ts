@@ -8,7 +8,7 @@ import { canPrompt, choose } from '../../../ui/prompt.ts'
 import type { Invocation } from '../../command.ts'
 import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 
-/** Resolves to those of the named machines whose creation has been started but is not complete. */
+/** Resolves to the named machines whose creation has been started but is not complete. */
 async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machine[]> {
   const { machines } = await (await fleet.inventory()).read()
   const wanted = new Set(names)

@@ -57,10 +57,7 @@ export function describeTargets(targets: readonly Target[]): string {
 
 const placeOf = ({ kind }: Target): string => (kind === 'service' ? 'in swarm' : 'on')
 
-/**
- * Returns those of the targets' machines that are protected, and, for services, the swarms that have protected
- * machines.
- */
+/** Returns the targets' machines that are protected and, for services, the swarms that have protected machines. */
 const protectedOf = (
   { machines, swarms }: Model,
   targets: readonly Target[],

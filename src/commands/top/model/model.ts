@@ -31,7 +31,7 @@ export type Grouping = 'none' | 'machine' | 'stack' | 'swarm'
 /** The maximum number of values in a sparkline, of events, and of log lines. */
 export const [historyLength, mostEvents, mostLogLines] = [120, 1000, 10_000]
 
-/** How long a connected host can send no data before it is shown as not answering, in milliseconds. */
+/** How long a connected host may be silent before it is shown as not answering, in milliseconds. */
 const staleMs = 4000
 
 /** The data of a machine. */
@@ -96,7 +96,7 @@ export interface Confirmation {
   readonly change: Change
   readonly label: string
   readonly targets: readonly Target[]
-  /** The names that have not been typed yet, of protected machines and of swarms that have such machines. */
+  /** The names that must still be typed: those of protected machines, and of swarms that have protected machines. */
   readonly names: readonly string[]
 }
 

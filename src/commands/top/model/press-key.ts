@@ -61,7 +61,7 @@ const commandTargets = (rows: readonly Row[]): readonly Target[] =>
     return row.machine ? [{ kind: 'machine', machine: row.machine.machine.name }] : []
   })
 
-/** Returns those targets of the rows that have logs: containers, services, and the containers of stacks. */
+/** Returns the targets whose logs can be shown: containers, services, and the containers of stacks. */
 function logTargetsOf(rows: readonly Row[]): readonly LogTarget[] {
   return rows.flatMap(({ view, item, target }): readonly LogTarget[] => {
     if (target?.kind === 'container' || target?.kind === 'service') return [target as LogTarget]
@@ -349,8 +349,8 @@ function pressInDialog(model: Model, dialog: Dialog, key: Key): Step {
 }
 
 /**
- * Searches the logs. If the newest match would not be in the window while following, selects it and moves it to the
- * top.
+ * Searches the logs. If the newest match would not be in the window while the end of the logs is followed, selects it
+ * and moves it to the top.
  */
 function search(model: Model, text: string): Model {
   const { page } = model

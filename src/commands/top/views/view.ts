@@ -46,7 +46,10 @@ export interface ViewDefinition<Item> {
   readonly stack: (item: Item) => string
   /** Returns the swarm of an item. Absent if items belong to machines. */
   readonly swarm?: (item: Item) => string
-  /** Returns whether the data of an item is outdated. If absent, it is outdated if the machine does not answer. */
+  /**
+   * Returns whether the data of an item is outdated. If this is absent, the data is outdated when the item's machine
+   * does not answer.
+   */
   readonly isStale?: (item: Item) => boolean
   readonly state: (item: Item, model: Model) => string
   readonly text: (item: Item, model: Model) => string
