@@ -309,8 +309,8 @@ function helpFor(argv: readonly string[]): string {
 }
 
 /**
- * Returns the hint for an invalid command line: the equivalent of another tool's command, else the nearest command,
- * else how to get help.
+ * Returns the hint for an invalid command line: the equivalent of another tool's command, or else the nearest command,
+ * or else how to get help.
  */
 function hintFor(what: string, suggestion: string | undefined, argv: readonly string[]): string {
   const operands = operandsIn(argv).map((index) => argv[index] ?? '')

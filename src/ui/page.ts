@@ -36,8 +36,8 @@ function visibleLines(page: string, rows: number): readonly string[] {
 
 /**
  * Opens a display of pages on stdout. The pages are drawn on the terminal's alternate screen, so that nothing scrolls.
- * The alternate screen is left when the result is disposed, or when the process exits, whichever comes first. If stdout
- * does not support control sequences, each page is written below the previous one.
+ * The alternate screen is left when the result is disposed, or when the process exits before that. If stdout does not
+ * support control sequences, each page is written below the previous one.
  */
 export function openPages(io: Io): Pages {
   const isPlain = !shouldStyle(io, 'stdout')

@@ -52,7 +52,7 @@ const plainLine = <Row>(columns: readonly Column<Row>[], row: Row): string =>
  */
 const rowsAtOnce = 500
 
-/** A text that is not ASCII. It stands for cells that are not known yet, because they may not be ASCII either. */
+/** A text that is not ASCII. It represents cells that are not known yet, because they may not be ASCII either. */
 const unknownText = '…'
 
 /** A pattern that matches a name or ID: a single word that no program would interpret as an option. */

@@ -50,7 +50,7 @@ async function runWhereNamed(
 const isSearchWithoutTerminal = (words: readonly string[]): boolean | undefined =>
   words[0] === findFlag ? !words.some((word) => /^-(?:[a-z]*t[a-z]*|-tty)$/.test(word)) : undefined
 
-/** Runs a command in the container that `words` name, on whichever machine has that container. */
+/** Runs a command in the container that `words` name, on the machine that has that container. */
 async function runWhereFound(
   invocation: Invocation,
   name: string,

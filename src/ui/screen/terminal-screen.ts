@@ -26,7 +26,7 @@ export interface TerminalScreen extends Disposable {
   forget(): void
   /** Whether a picture can be drawn now: nothing else is using the terminal, and it has read the previous pictures. */
   readonly isReady: boolean
-  /** Restores the terminal for another program until `work` is done. Meanwhile, only that program receives Ctrl-C. */
+  /** Restores the terminal for another program until `work` is done. Until then, only that program receives Ctrl-C. */
   lend<Result>(work: () => Promise<Result>): Promise<Result>
   /** Stops the process, as Ctrl-Z does with other programs, and draws again when the process continues. */
   suspend(): void
