@@ -30,7 +30,7 @@ function driftOf(machine: MachineModel, model: Model): { text: string; count: nu
   return { text, count: bad.length }
 }
 
-/** Returns how old the data of a machine is if the machine does not answer. */
+/** Returns the age of the data of a machine, for machines that do not answer. */
 export const dataAge = (machine: MachineModel, now: number): string =>
   machine.lastSeenAt === undefined ? '' : age((now - machine.lastSeenAt) / 1000)
 
