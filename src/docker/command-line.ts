@@ -4,7 +4,7 @@ export type Word =
   | { readonly kind: 'operand'; readonly value: string }
   | { readonly kind: 'end of flags' }
 
-/** The flags of a command, for the parser. Flags that are not booleans take a value. */
+/** The flags that the parser accepts for a command. Flags that are not in `booleans` take a value. */
 export interface Syntax {
   readonly booleans: readonly string[]
   /** Long names of short flags, such as `'-f': '--file'`. */
@@ -15,7 +15,7 @@ export interface Syntax {
 
 const operand = (value: string): Word => ({ kind: 'operand', value })
 
-/** Parses `-abc`, `-fvalue` and `-f value`; `next` takes the word after this one. */
+/** Parses `-abc`, `-fvalue` and `-f value`; `next` consumes and returns the following word. */
 function readShorts(letters: string, syntax: Syntax, next: () => string | undefined): Word[] {
   const name = syntax.shorts?.[`-${letters.charAt(0)}`] ?? `-${letters.charAt(0)}`
   const rest = letters.slice(1)
@@ -67,11 +67,11 @@ export const valuesOf = (words: readonly Word[], name: string): string[] =>
     word.kind === 'flag' && word.name === name && word.value !== undefined ? [word.value] : [],
   )
 
-/** Returns the words without the flags `names`. */
+/** Returns the words without the flags in `names`. */
 export const withoutFlags = (words: readonly Word[], names: readonly string[]): Word[] =>
   words.filter((word) => word.kind !== 'flag' || !names.includes(word.name))
 
-/** Replaces the operand with the index `index`, counted from 0. */
+/** Sets the operand at position `index`, counted from 0, to `value`. */
 export function replaceOperand(words: readonly Word[], index: number, value: string): Word[] {
   let seen = -1
   return words.map((word) => {

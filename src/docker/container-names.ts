@@ -1,7 +1,7 @@
 import { type Syntax, type Word, formatWords, parseWords } from './command-line.ts'
 import { globals, verbs } from './verbs.ts'
 
-/** The flags of a verb, and the operands that are names of containers. */
+/** The flags of a docker verb, and which of its operands are container names. */
 interface NameSyntax extends Syntax {
   /** Which operands are names: the first, all, or those of the form `NAME:PATH`. */
   readonly names: 'first' | 'all' | 'with path'
@@ -39,7 +39,10 @@ export interface NamingCommand {
   readonly verb: string
   /** The names; for `cp`, with their paths. */
   readonly names: readonly string[]
-  /** Returns the command line with changed names; names that become undefined are omitted. */
+  /**
+   * Returns the command line with each name replaced by the result of `change`; names for which it returns undefined
+   * are omitted.
+   */
   readonly rename: (change: (name: string) => string | undefined) => string[]
 }
 

@@ -1,5 +1,5 @@
 /**
- * Reads the parser directives, such as `# escape=` and `# syntax=`, which are before everything else (Dockerfile
+ * Reads the parser directives, such as `# escape=` and `# syntax=`, which precede everything else (Dockerfile
  * reference, "Parser directives").
  */
 function directivesOf(dockerfile: string): ReadonlyMap<string, string> {
@@ -12,7 +12,10 @@ function directivesOf(dockerfile: string): ReadonlyMap<string, string> {
   return directives
 }
 
-/** Splits a Dockerfile into instructions: removes comments, and joins lines that end in `escape`. */
+/**
+ * Splits a Dockerfile into instructions: removes comments, and joins each line that ends with the `escape` character to
+ * the next.
+ */
 const instructionsOf = (dockerfile: string, escape: '\\' | '`'): string[] =>
   dockerfile
     .split(/\r?\n/)
@@ -34,8 +37,8 @@ const expandVariables = (text: string, valueOf: (name: string) => string | undef
   )
 
 /**
- * Returns the images that a build needs: those of `FROM` and `COPY --from`, and the frontend of `# syntax=`. `args` are
- * the values of `--build-arg`.
+ * Returns the images that a build needs: those named in `FROM` and `COPY --from`, and the frontend named in
+ * `# syntax=`. `args` contains the values of `--build-arg`.
  */
 export function imagesOf(dockerfile: string, args: ReadonlyMap<string, string>): string[] {
   const known = new Map<string, string>()

@@ -13,7 +13,7 @@ import { type Login, configFolder, findLogin } from './registry-logins.ts'
 
 /** Options for connecting to a registry. */
 export interface RegistryAccess {
-  /** The environment in which the Docker configuration and its credential helpers are found. */
+  /** The environment variables that locate the Docker configuration and its credential helpers. */
   readonly env: Environment
   /** Whether to accept any certificate, and plain HTTP. */
   readonly insecure: boolean
@@ -22,9 +22,9 @@ export interface RegistryAccess {
   readonly signal: AbortSignal
 }
 
-/** How long a registry may send nothing, in milliseconds. */
+/** How long to wait for data from a registry, in milliseconds. */
 const idleTimeoutMs = 30_000
-/** The longest response, in bytes: a page of 1000 names has some 100 kB. */
+/** Maximum length of a response, in bytes. A page of 1000 names is about 100 kB. */
 const longestResponse = 1 << 22
 /** The maximum number of names in a list. A longer list is an error. */
 const maxNames = 200_000
@@ -104,7 +104,8 @@ function errorIn(body: string): string | undefined {
 }
 
 /**
- * Returns the URL of the next page, from a `Link` header (RFC 8288). Throws kind `failed` if it is on another server.
+ * Returns the URL of the next page, from a `Link` header (RFC 8288). Throws kind `failed` if the URL is on another
+ * server.
  */
 function nextPage(header: string | readonly string[] | undefined, from: URL): URL | undefined {
   const [, target] = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec([header].flat().join(', ')) ?? []
@@ -142,8 +143,8 @@ class RegistryClient {
   }
 
   /**
-   * Connects, and returns the base URL of the API. HTTP is tried only if HTTPS fails, and only for a registry on this
-   * computer or with `insecure`.
+   * Connects, and returns the base URL of the API. HTTP is tried only if HTTPS fails, and only if the registry is on
+   * this computer or `insecure` is set.
    */
   async #connect(): Promise<URL> {
     const host = this.#name === 'docker.io' ? 'registry-1.docker.io' : this.#name

@@ -16,7 +16,7 @@ export interface Login {
   readonly registrytoken?: string
 }
 
-/** The fields of docker's config.json about logins. */
+/** The fields of docker's config.json that concern logins. */
 interface DockerConfig {
   readonly auths?: Readonly<Record<string, Login>>
   readonly credsStore?: string
@@ -38,7 +38,7 @@ async function readConfig(env: Environment): Promise<DockerConfig> {
   }
 }
 
-/** Returns the host of a key in `auths`; older versions of docker wrote URLs. */
+/** Returns the registry host in a key of `auths`; older versions of docker wrote URLs as keys. */
 const registryHostOf = (key: string): string => key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
 
 const basic = (user: string, secret: string): Login => ({
@@ -113,8 +113,8 @@ async function loginIn(
 }
 
 /**
- * Finds the user's login to a registry in docker's config.json, its credential store or its credential helpers, in
- * docker's order. The result is secret. Throws kind `credentials` when it cannot be read.
+ * Finds the user's login to a registry in docker's config.json, its credential store or its credential helpers, in the
+ * order that docker uses. The result is secret. Throws kind `credentials` when it cannot be read.
  */
 export const findLogin = async (registry: string, env: Environment): Promise<Login | undefined> =>
   loginIn(await readConfig(env), registry, env)

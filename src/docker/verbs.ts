@@ -57,13 +57,13 @@ export const verbs = {
   login: { spellings: ['login', 'logout'], booleans: [] },
 } satisfies Record<string, Syntax & { spellings: readonly string[] }>
 
-/** docker's flags before the verb. */
+/** docker's global flags, which precede the verb. */
 export const globals: Syntax = {
   booleans: flags('--debug -D --help -h --tls --tlsverify --version -v'),
   flagsFirst: true,
 }
 
-/** A verb of the table; `run` includes `create`, `save` includes `export`, `pull` includes `push`. */
+/** A verb in the table; `run` includes `create`, `save` includes `export`, `pull` includes `push`. */
 export type VerbName = keyof typeof verbs
 
 /** A parsed docker command line. */

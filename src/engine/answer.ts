@@ -1,6 +1,6 @@
 /**
- * Parsers for responses of engines. An engine is as untrusted as its host, so all fields that fleet uses are
- * validated, and all others are dropped.
+ * Parsers for engine responses. An engine is as untrusted as its host, so all fields that fleet uses are validated, and
+ * all others are dropped.
  */
 
 /**
@@ -88,7 +88,7 @@ export const record =
   <T>(read: Read<T>): Read<Readonly<Record<string, T>>> =>
   (value, at) => {
     if (!isObject(value)) throw invalid(value, at, 'an object')
-    // From entries, so that the key `__proto__` is safe.
+    // Built with Object.fromEntries, which treats `__proto__` as an ordinary key.
     return Object.fromEntries(
       Object.entries(value).map(([name, item]) => [name, read(item, `${at}.${name}`)]),
     )
@@ -107,13 +107,13 @@ function readFields<T>(fields: Fields<T>, value: unknown, at: string): Partial<T
   return found
 }
 
-/** Parses an object with these fields, and drops all others. */
+/** Parses an object with the given fields, and drops all other fields. */
 export const object =
   <T>(fields: Fields<T>): Read<T> =>
   (value, at) =>
     readFields(fields, value, at) as T
 
-/** The maximum nesting depth of an object that is passed on: writing it as JSON is recursive. */
+/** The maximum nesting depth of an object that is passed on, because writing it as JSON is recursive. */
 const maxDepth = 200
 
 function checkDepth(whole: unknown): void {
@@ -127,7 +127,7 @@ function checkDepth(whole: unknown): void {
   }
 }
 
-/** Validates these fields of an object, and keeps all others. */
+/** Validates the given fields of an object, and keeps all other fields unchanged. */
 export const whole =
   <T>(fields: Fields<T>): Read<T & Readonly<Record<string, unknown>>> =>
   (value, at) => {

@@ -1,8 +1,8 @@
 import { UserError } from '../errors.ts'
 
-/** The newest API version that fleet supports: that of Docker 28.3. It is tried first. */
+/** The newest API version that fleet supports, introduced in Docker 28.3. It is tried first. */
 export const newestVersion = '1.51'
-/** The oldest API version that has everything fleet needs (`until` of logs): that of Docker 17.12. */
+/** The oldest API version that has everything fleet needs (such as `until` for logs), introduced in Docker 17.12. */
 const oldestVersion = '1.35'
 
 /** Whether API version `a` is older than `b`. Versions are not decimal numbers: 1.9 is older than 1.10. */
@@ -13,8 +13,8 @@ export function isOlder(a: string, b: string): boolean {
 }
 
 /**
- * Returns the API version to use with an engine whose newest version is `theirs`. Throws kind `unsupported` when that
- * is too old.
+ * Returns the API version to use with an engine whose newest version is `theirs`. Throws kind `unsupported` if that
+ * version is too old.
  */
 export function commonVersion(theirs: string, machine: string): string {
   if (!isOlder(theirs, newestVersion)) return newestVersion
@@ -45,7 +45,7 @@ const releases: readonly (readonly [release: string, api: string])[] = [
   ['28.3', newestVersion],
 ]
 
-/** Returns the API version to try first, for the recorded release of the engine. */
+/** Returns the API version to try first, based on the recorded release of the engine. */
 export function likelyVersion(release: string | undefined): string {
   if (release === undefined) return newestVersion
   const known = releases.findLast(([first]) => !isOlder(release, first))

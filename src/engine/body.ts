@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { InvalidResponse } from './answer.ts'
 
-/** No data has arrived for too long. Never shown without context. */
+/** Thrown when no data has arrived for too long. Never shown without context. */
 export class IdleTimeout extends Error {
   constructor(ms: number) {
     super(`no data received for ${Math.round(ms / 1000)} s`)

@@ -53,9 +53,9 @@ export interface ContainerSummary {
   readonly State: string
   /** The state as text: `Up 3 minutes (healthy)`. */
   readonly Status: string
-  /** Bytes in the writable layer of the container; only with `size`. */
+  /** The size of the container's writable layer, in bytes; present only if `size` was requested. */
   readonly SizeRw?: number | undefined
-  /** Bytes of all its layers together; only with `size`. */
+  /** The total size of all its layers, in bytes; present only if `size` was requested. */
   readonly SizeRootFs?: number | undefined
 }
 
@@ -98,7 +98,7 @@ const readListed: Read<ListedContainer> = object<ListedContainer>({
   SizeRootFs: optional(number),
 })
 
-/** Parses a container of a list. */
+/** Parses a container in a list. */
 export const readContainer: Read<ContainerSummary> = (value, at) => {
   const { NetworkSettings, ImageManifestDescriptor, ...container } = readListed(value, at)
   const Networks = Object.keys(NetworkSettings.Networks)
@@ -111,7 +111,7 @@ export type Filters = Readonly<Record<string, readonly string[]>>
 export interface ListOptions {
   /** Include containers that are not running. */
   readonly all?: boolean
-  /** Measure the layers, which is slow. */
+  /** Measure the sizes of the layers, which is slow. */
   readonly size?: boolean
   /** List only this many of the newest containers, running or not. */
   readonly limit?: number
@@ -137,7 +137,7 @@ export async function listContainers(
 export const containerName = ({ Id, Names }: ContainerSummary): string =>
   Names.find((name) => name.lastIndexOf('/') === 0)?.slice(1) ?? Id.slice(0, 12)
 
-/** The details of a container (ContainerInspect). Only the fields that fleet uses have types. */
+/** The details of a container (ContainerInspect). Only the fields that fleet uses are typed. */
 export interface ContainerDetails {
   readonly Id: string
   readonly Name: string
@@ -153,7 +153,7 @@ const readDetails = whole<Pick<ContainerDetails, 'Id' | 'Name' | 'Config' | 'Sta
   State: object<ContainerDetails['State']>({ Status: text, Running: flag, ExitCode: number }),
 })
 
-/** Inspects the container with this name, or with an ID that starts with this text. */
+/** Inspects the container with the name `container`, or with an ID that starts with it. */
 export const inspectContainer = (
   engine: Engine,
   container: string,
@@ -178,7 +178,7 @@ export interface ContainerAddresses {
     readonly Networks: Readonly<
       Record<string, { readonly IPAddress: string; readonly GlobalIPv6Address: string }>
     >
-    /** The published ports by `PORT/PROTOCOL`. */
+    /** The published ports, keyed by `PORT/PROTOCOL`. */
     readonly Ports: Readonly<
       Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>
     >
@@ -213,20 +213,22 @@ const readAddresses = object<ContainerAddresses>({
   }),
 })
 
-/** Reads the addresses of a container (ContainerInspect), which is found as {@link inspectContainer} does. */
+/**
+ * Reads the addresses of a container (ContainerInspect). Accepts the same names and IDs as {@link inspectContainer}.
+ */
 export const inspectAddresses = (engine: Engine, container: string): Promise<ContainerAddresses> =>
   engine.json({ path: `/containers/${encodeURIComponent(container)}/json` }, readAddresses)
 
-/** A change to the state of a container; `rm` removes it. */
+/** A change to the state of a container; `rm` removes the container. */
 export type ContainerChange = 'start' | 'stop' | 'restart' | 'kill' | 'rm'
 
 /**
- * How long a container may take to stop, in milliseconds: its image may set a longer timeout than the engine's ten
- * seconds.
+ * How long a container may take to stop, in milliseconds: its image may set a longer timeout than the engine's default
+ * of ten seconds.
  */
 const stoppingMs = 300_000
 
-/** Starts, stops, restarts, kills or removes a container. Throws kind `failed` with the message of the engine. */
+/** Starts, stops, restarts, kills or removes a container. Throws kind `failed` with the engine's message. */
 export const changeContainer = (
   engine: Engine,
   container: string,

@@ -4,10 +4,10 @@ import type { Dial } from './engine.ts'
 
 type Opened = (error: Error | null, connection: Duplex) => void
 
-/** Socket methods that node:http calls on idle connections, and that SSH channels do not have. */
+/** Socket methods that node:http calls on idle connections, but that SSH channels do not have. */
 const socketMethods = { setKeepAlive() {}, setTimeout() {}, ref() {}, unref() {} }
 
-/** How many idle connections are kept: each may occupy one of the few sessions that an SSH server allows. */
+/** The number of idle connections to keep. Each may occupy one of the few sessions that an SSH server allows. */
 const maxFreeSockets = 4
 
 /** An HTTP agent that opens connections with `dial`, which may return any Duplex, and keeps them for reuse. */

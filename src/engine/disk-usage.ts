@@ -49,11 +49,11 @@ export interface DiskUsageRow {
   /** The number of objects in use. */
   readonly active: number
   readonly size: number
-  /** The bytes that are freed when all unused objects are removed. */
+  /** The number of bytes that removing all unused objects would free. */
   readonly reclaimable: number
 }
 
-/** The time limit for measuring, in milliseconds: an engine with much data needs minutes. */
+/** The time limit for measuring, in milliseconds: an engine with a lot of data needs minutes. */
 export const measuringMs = 600_000
 
 /** Reads the disk usage of an engine in detail. Measuring may take seconds. */
@@ -63,7 +63,7 @@ export const readDiskUsage = (engine: Engine, signal?: AbortSignal): Promise<Dis
     readUsage,
   )
 
-/** Summarizes the disk usage with the rules of `docker system df`. */
+/** Summarizes the disk usage by the rules of `docker system df`. */
 export const summarizeDiskUsage = (usage: DiskUsage): DiskUsageRow[] => [
   imagesRow(usage),
   containersRow(usage.Containers),
@@ -119,6 +119,6 @@ function buildCacheRow(records: DiskUsage['BuildCache']): DiskUsageRow {
   }
 }
 
-/** Adds sizes. Unknown sizes count as 0. */
+/** Adds up sizes. Unknown sizes count as 0. */
 const total = <T>(objects: readonly T[], size: (object: T) => number | undefined): number =>
   objects.reduce((sum, thing) => sum + Math.max(size(thing) ?? 0, 0), 0)

@@ -9,14 +9,14 @@ export interface ExecRequest {
   /** `NAME=VALUE`. */
   readonly env: readonly string[]
   readonly user: string | undefined
-  /** The working directory (default: that of the container). */
+  /** The working directory (default: the container's working directory). */
   readonly folder: string | undefined
   readonly privileged: boolean
   /** Whether the command reads standard input. */
   readonly input: boolean
 }
 
-/** Creates an exec instance for a running container (ContainerExec) and returns its ID. Starts nothing. */
+/** Creates an exec instance for a running container (ContainerExec) and returns its ID. Does not start the command. */
 export async function createExec(
   engine: Engine,
   { container, command, env, user, folder, privileged, input }: ExecRequest,
@@ -37,7 +37,7 @@ export async function createExec(
   return Id
 }
 
-/** Starts an exec instance (ExecStart). The connection transfers the command's input, and its outputs in frames. */
+/** Starts an exec instance (ExecStart). The connection transfers the command's input, and its output in frames. */
 export const startExec = (engine: Engine, id: string): Promise<Duplex> =>
   engine.attach({
     method: 'POST',

@@ -10,11 +10,12 @@ import { splitLines } from './lines.ts'
 import { trace, traceWork } from '../os/trace.ts'
 
 /**
- * Opens the HTTP API of an engine (https://docs.docker.com/reference/api/engine/) over connections from `dial`.
- * `label` is the machine in errors.
+ * Opens the HTTP API of an engine (https://docs.docker.com/reference/api/engine/) over connections from `dial`. `label`
+ * names the machine in errors.
  *
- * The first request uses the API version of `release`, the recorded release of the engine, or else the newest
- * one, to save a round trip. An older engine rejects it with its own version, which is used from then on.
+ * To save a round trip, the first request uses the API version of `release` (the recorded release of the engine), or
+ * the newest version if the release is unknown. An older engine rejects the request and reports its own version, which
+ * is used from then on.
  */
 export function openEngine(
   dial: Dial,
@@ -39,8 +40,8 @@ export function openEngine(
   }
 
   /**
-   * Returns the version to try after a response with status 400, which may concern the API version; undefined if it is
-   * `asked` or cannot be determined.
+   * Returns the API version to try after a response with status 400, in case the API version was the cause; undefined
+   * if that version is `asked` or cannot be determined.
    */
   async function otherVersion(refusal: IncomingMessage, asked: string, signal: Sending['signal']) {
     const theirs =
@@ -78,8 +79,8 @@ export function openEngine(
   }
 
   /**
-   * Sends a request in the API version of the engine. Limits the retries, since a faulty engine may name another
-   * version each time.
+   * Sends a request in the API version of the engine. Limits the number of retries, since a faulty engine may name
+   * another version each time.
    */
   async function ask(request: EngineRequest & Sending, retries = 2): Promise<IncomingMessage> {
     const asked = version
@@ -151,13 +152,13 @@ export function openEngine(
   }
 }
 
-/** The longest response, in bytes: a list of ten thousand containers has 15 MB. */
+/** Maximum length of a response, in bytes. A list of ten thousand containers is 15 MB long. */
 const longestAnswer = 1 << 25
 const longestRefusal = 1 << 16
-/** The longest line of a stream, in bytes: one event or one reading. */
+/** Maximum length of a line in a stream, in bytes. Each line is one event or one reading. */
 const longestLine = 1 << 20
 
-/** How long no data may arrive, in milliseconds. */
+/** How long to wait for data, in milliseconds. */
 const defaultIdleTimeoutMs = 60_000
 
 const readOldest = object<{ readonly MinAPIVersion: string | undefined }>({
@@ -169,7 +170,7 @@ type Sending = {
   readonly body?: object | undefined
   readonly signal?: AbortSignal | undefined
   readonly idleTimeoutMs?: number | undefined
-  /** Requests an upgrade of the connection, and receives it (RFC 9110 7.8). */
+  /** Requests an upgrade of the connection (RFC 9110 7.8), and is called with the upgraded connection. */
   readonly upgraded?: ((connection: Duplex) => void) | undefined
 }
 
@@ -186,7 +187,7 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
   }
   return new Promise((resolve, reject) => {
     let hasAnswer = false
-    // Without TLS, no server name is needed. An empty one saves node:http a check whether `host` is an address.
+    // Without TLS, no server name is needed. An empty one saves node:http from checking whether `host` is an address.
     const options = { agent, host: 'docker', servername: '', path, method, headers }
     const request = startRequest({ ...options, ...(signal && { signal }) }, resolve)
     const idleTimer = setTimeout(
@@ -199,8 +200,8 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       clearTimeout(idleTimer)
     })
     request.on('error', (error) => {
-      // The engine may have closed all idle connections. A request that changes nothing is retried until it gets a new
-      // connection.
+      // The engine may have closed all idle connections. A request that does not change anything is retried until it
+      // gets a new connection.
       const stale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')
       if (stale && !hasAnswer && (method === 'GET' || method === 'HEAD')) {
         resolve(exchange(agent, path, sending))
@@ -243,7 +244,7 @@ function parseJson(body: string): unknown {
   }
 }
 
-/** Destroys a response when no data arrives for `ms` milliseconds, except while its reader is slow. */
+/** Destroys a response when no data arrives for `ms` milliseconds, unless a slow reader is the cause. */
 function destroyWhenIdle(answer: IncomingMessage, body: PassThrough, ms: number): void {
   const idleTimer = setTimeout(() => {
     if (body.writableNeedDrain) idleTimer.refresh()
@@ -267,7 +268,10 @@ function messageIn(body: string): string | undefined {
   }
 }
 
-/** Returns the error to throw for `thrown`: the reason of an abort, or a `UserError`. Bugs are not wrapped. */
+/**
+ * Returns the error to throw for `thrown`: the abort reason if the request was aborted, else a `UserError`. Bugs are
+ * not wrapped.
+ */
 function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undefined): Error {
   if (signal?.aborted === true) return signal.reason as Error
   if (thrown instanceof UserError) return thrown
@@ -281,7 +285,7 @@ function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undef
   }
   if (codeOf(thrown) === undefined) return thrown as Error
   const why = messageOf(thrown)
-  // node:http reports a truncated response like this.
+  // This is how node:http reports a truncated response.
   const message = why === 'aborted' ? 'was lost in the middle of a response' : `was lost: ${why}`
   return new UserError('unreachable', `the connection to the engine ${message}`, {
     machine,

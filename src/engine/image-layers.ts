@@ -10,9 +10,9 @@ import {
 
 /** A layer of an image. */
 export interface Layer {
-  /** The digest of its uncompressed tar (DiffID of the OCI image specification). */
+  /** The digest of its uncompressed tar archive (DiffID in the OCI image specification). */
   readonly digest: string
-  /** In bytes; absent if it cannot be determined from the history. */
+  /** The size in bytes; absent if it cannot be determined from the history. */
   readonly size?: number
   /** The step that created it; absent if it cannot be determined from the history. */
   readonly createdBy?: string
@@ -20,7 +20,7 @@ export interface Layer {
   readonly sharedWith: readonly string[]
 }
 
-/** An image and its layers, starting with the lowest. */
+/** An image and its layers, starting with the bottom layer. */
 export interface LayeredImage {
   readonly id: string
   readonly names: readonly string[]
@@ -28,7 +28,7 @@ export interface LayeredImage {
   readonly layers: readonly Layer[]
 }
 
-/** How many requests are sent to an engine at the same time. */
+/** The maximum number of concurrent requests to an engine. */
 const concurrency = 8
 
 /** Lists the layers of the named images, or of all images, and the images that share them. */
@@ -67,8 +67,8 @@ const nameOf = ({ Id, RepoTags }: ImageDetails): string =>
   RepoTags?.[0] ?? Id.replace(/^sha256:/, '').slice(0, 12)
 
 /**
- * Identifies each layer by its digest and those of all layers below it: an engine stores a layer only once if these are
- * identical too.
+ * Identifies each layer by its digest and the digests of all layers below it: an engine stores identical layers only
+ * once if all layers below them are identical, too.
  */
 const chains = (image: ImageDetails): string[] =>
   layersOf(image).map((_, index, layers) => layers.slice(0, index + 1).join())
@@ -81,15 +81,15 @@ function usersOfLayers(images: readonly ImageDetails[]): Map<string, ImageDetail
   return users
 }
 
-/** Steps that change only the configuration and create no layer. */
+/** Matches steps that change only the configuration and do not create a layer. */
 const settingOnly =
   /^(?:\/bin\/sh -c #\(nop\) +)?(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b/
 
 /**
  * Assigns to each layer the step that created it. The history also has steps without a layer, which the API does not
  * mark. The candidates are all steps, the steps that added bytes, and the steps that did more than change the
- * configuration; the first of these lists with as many steps as the image has layers is used. If there is none, as
- * after an import or a squash, the steps stay unknown.
+ * configuration; the first of these lists with as many steps as the image has layers is used. If there is no such list,
+ * as after an import or a squash, the steps stay unknown.
  */
 export function joinHistory(
   image: ImageDetails,

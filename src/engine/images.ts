@@ -25,9 +25,12 @@ export interface ImageSummary {
   readonly RepoDigests: readonly string[] | null
   /** Unix seconds. */
   readonly Created: number
-  /** Bytes of all its layers together. */
+  /** The total size of its layers, in bytes. */
   readonly Size: number
-  /** Bytes of the layers that other images have too; absent or -1 if the engine did not measure them. */
+  /**
+   * The total size of the layers that it shares with other images, in bytes; absent or -1 if the engine did not measure
+   * them.
+   */
   readonly SharedSize?: number | undefined
   readonly Labels: Readonly<Record<string, string>> | null
 }
@@ -51,7 +54,7 @@ export interface ListImagesOptions {
   /** Include intermediate images. */
   readonly all?: boolean
   readonly digests?: boolean
-  /** Measure the layers that images share, which is slow (API 1.42). */
+  /** Measure the sizes of shared layers, which is slow (API 1.42). */
   readonly 'shared-size'?: boolean
   readonly filters?: Filters
   readonly signal?: AbortSignal
@@ -64,12 +67,12 @@ export const listImages = (
 ): Promise<readonly ImageSummary[]> =>
   engine.json({ path: '/images/json', query, ...(signal && { signal }) }, list(readImage))
 
-/** The details of an image (ImageInspect). Only the fields that fleet uses have types. */
+/** The details of an image (ImageInspect). Only the fields that fleet uses are typed. */
 export interface ImageDetails {
   readonly Id: string
   readonly RepoTags: readonly string[] | null
   readonly Size: number
-  /** The layers, starting with the lowest, by the digest of the uncompressed tar (DiffID). */
+  /** The digests of the layers' uncompressed tar archives (DiffIDs), starting with the bottom layer. */
   readonly RootFS: { readonly Layers?: readonly string[] | null }
   readonly [part: string]: unknown
 }
@@ -130,7 +133,7 @@ export interface HistoryEntry {
   readonly Created: number
   readonly CreatedBy: string
   readonly Tags: readonly string[] | null
-  /** The bytes that the step added; 0 also if it created no layer. */
+  /** The number of bytes that the step added; also 0 if it did not create a layer. */
   readonly Size: number
   readonly Comment: string
 }
@@ -144,7 +147,7 @@ const readStep: Read<HistoryEntry> = object<HistoryEntry>({
   Comment: withDefault(text, ''),
 })
 
-/** Reads the history of an image, the last step first. */
+/** Reads the history of an image, starting with the last step. */
 export const readHistory = (
   engine: Engine,
   image: string,

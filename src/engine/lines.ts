@@ -3,12 +3,12 @@ export type Bytes = AsyncIterable<Buffer>
 
 const newline = 0x0a
 
-/** The longest line, in bytes. */
+/** Maximum length of a line, in bytes. */
 const defaultLimit = 1 << 20
 
 /**
- * Splits a stream into lines without their line feed, including an unfinished last one. A line longer than
- * `limit` bytes is split. The bytes are not decoded, so that no character is split.
+ * Splits a stream into lines without line feeds, including an unfinished last line. A line longer than `limit` bytes is
+ * split. The bytes are not decoded, so that no character is split.
  */
 export async function* splitLines(body: Bytes, limit = defaultLimit): AsyncGenerator<Buffer, void> {
   let partial: Buffer[] = []

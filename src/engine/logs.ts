@@ -7,7 +7,7 @@ import { type Bytes, splitLines } from './lines.ts'
 export interface LogLine {
   readonly stream: OutputStream
   /**
-   * The engine's timestamp of the beginning of the line: RFC 3339 with nine decimals in UTC, so that it can be sorted
+   * The engine's timestamp for the beginning of the line: RFC 3339 with nine decimals in UTC, so that it can be sorted
    * as text.
    */
   readonly time: string
@@ -16,7 +16,7 @@ export interface LogLine {
 
 export interface LogOptions {
   readonly follow?: boolean
-  /** How many of the last lines to start with; absent: all. */
+  /** The number of most recent lines to start with; if absent, all lines. */
   readonly tail?: number
   /** Unix times, in the format of `unixTime`. */
   readonly since?: string
@@ -24,7 +24,7 @@ export interface LogOptions {
   readonly signal?: AbortSignal
 }
 
-/** How long an engine may send no data of an existing log, in milliseconds. */
+/** How long to wait for data from an existing log, in milliseconds. */
 const silenceMs = 60_000
 
 /** Streams the log lines of a container, oldest first. With `follow`, the stream ends when the container stops. */
@@ -33,8 +33,8 @@ export async function* streamLogs(
   container: string,
   { tail, signal, ...options }: LogOptions = {},
 ): AsyncGenerator<LogLine, void> {
-  // Inspect first: engines before API 1.42 do not report the stream format in the content type, and an open log must
-  // not wait for another connection where sessions are limited.
+  // Inspect the container first: engines before API 1.42 do not report the stream format in the content type, and if
+  // sessions are limited, an open log must not wait for another connection.
   const { Config } = await inspectContainer(engine, container, signal ? { signal } : {})
   const { body } = await engine.stream({
     path: `/containers/${encodeURIComponent(container)}/logs`,
@@ -48,16 +48,16 @@ export async function* streamLogs(
 const space = 0x20
 const newline = 0x0a
 
-/** Splits a message of the engine into its timestamp and the output of the container. */
+/** Splits a message from the engine into its timestamp and the container's output. */
 function timed(message: Buffer): { time: string; printed: Buffer } {
   const end = message.indexOf(space)
   return { time: message.toString('latin1', 0, end), printed: message.subarray(end + 1) }
 }
 
-/** Engines split longer lines into messages of this many bytes, each with a timestamp. */
+/** Engines split lines that are longer than this many bytes into messages of this size, each with a timestamp. */
 const longestMessage = 16_384
 
-/** The longest line, in bytes; a longer one is split. */
+/** Maximum length of a line, in bytes; a longer line is split. */
 const longestLine = 1 << 20
 
 /** Reads the lines of a container without a terminal: each frame is a line, or a part of one. */

@@ -47,7 +47,7 @@ const readNetwork: Read<NetworkSummary> = object<NetworkSummary>({
   Labels: withDefault(record(text), {}),
 })
 
-/** Lists the networks of an engine by name. */
+/** Lists the networks of an engine, sorted by name. */
 export async function listNetworks(
   engine: Engine,
   { signal, ...query }: { readonly filters?: Filters; readonly signal?: AbortSignal } = {},

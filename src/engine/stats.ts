@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 export interface ContainerStats {
   readonly id: string
   readonly name: string
-  /** 100 is one full processor. */
+  /** 100 means that one processor is fully used. */
   readonly cpuPercent: number
   readonly memory: { readonly used: number; readonly limit: number; readonly percent: number }
   /** Since the container started. */
@@ -78,7 +78,7 @@ const readReading: Read<StatsReading> = object<StatsReading>({
   pids_stats: object<StatsReading['pids_stats']>({ current: optional(number) }),
 })
 
-/** Measures the usage of a container once, which takes a second or two. */
+/** Measures the resource usage of a container once, which takes a second or two. */
 export async function readStats(
   engine: Engine,
   container: string,
@@ -88,8 +88,8 @@ export async function readStats(
 }
 
 /**
- * Reads the counters of a container immediately, without the second reading that `readStats` waits for (API 1.41; older
- * engines wait). Pass the previous reading to {@link computeStats}.
+ * Reads the counters of a container without waiting for a second reading as `readStats` does (API 1.41; older engines
+ * wait). Pass the previous reading to {@link computeStats}.
  */
 export const readCounters = (
   engine: Engine,
@@ -100,7 +100,7 @@ export const readCounters = (
   return engine.json({ ...request, query: { ...request.query, 'one-shot': true } }, readReading)
 }
 
-/** Streams the usage of a container, about once a second, until it is removed. */
+/** Streams the resource usage of a container, about once a second, until the container is removed. */
 export async function* streamStats(
   engine: Engine,
   container: string,
@@ -117,8 +117,8 @@ const statsRequest = (container: string, stream: boolean, signal?: AbortSignal) 
 })
 
 /**
- * Computes usage from counters (formulas: API reference, ContainerStats). `before` is an earlier reading, which is
- * needed if `reading` does not contain one.
+ * Computes resource usage from counters (formulas: API reference, ContainerStats). `before` is an earlier reading,
+ * which is needed if `reading` does not contain one.
  */
 export function computeStats(reading: StatsReading, before?: StatsReading): ContainerStats {
   const used = usedMemory(reading.memory_stats)
@@ -144,7 +144,7 @@ function cpuPercent(now: CpuReading, before: CpuReading): number {
   if (now.system_cpu_usage === undefined || before.system_cpu_usage === undefined) return 0
   const container = now.cpu_usage.total_usage - before.cpu_usage.total_usage
   const system = now.system_cpu_usage - before.system_cpu_usage
-  // Older engines report only the usage of each processor.
+  // Older engines report only the usage of each individual processor.
   const processors = now.online_cpus ?? now.cpu_usage.percpu_usage?.length ?? 0
   return system > 0 && container > 0 ? (container / system) * processors * 100 : 0
 }
@@ -155,7 +155,7 @@ function usedMemory({ usage = 0, stats = {} }: StatsReading['memory_stats']): nu
   return cache < usage ? usage - cache : usage
 }
 
-/** Adds the bytes that were read or written. cgroup v1 reports `Read` and `Write`, v2 `read` and `write`. */
+/** Adds up the bytes that were read or written. cgroup v1 reports `Read` and `Write`, v2 `read` and `write`. */
 const blockBytes = ({ blkio_stats }: StatsReading, initial: string): number =>
   sum(
     (blkio_stats.io_service_bytes_recursive ?? [])

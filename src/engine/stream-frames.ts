@@ -1,19 +1,19 @@
 import { UserError } from '../errors.ts'
 import type { Bytes } from './lines.ts'
 
-/** An output of a container. With a terminal, everything is stdout. */
+/** An output stream of a container. With a terminal, all output is on stdout. */
 export type OutputStream = 'stdout' | 'stderr'
 
-/** One write of a container to one of its outputs. */
+/** The data that a container wrote to one of its output streams at one time. */
 export interface Frame {
   readonly stream: OutputStream
   readonly payload: Buffer
 }
 
 const headerLength = 8
-/** The longest payload of a frame, in bytes. Engines send at most 32 KiB; a longer one is invalid. */
+/** Maximum length of a frame's payload, in bytes. Engines send at most 32 KiB; a longer payload is invalid. */
 const longestPayload = 1 << 24
-/** The type of a frame with an error of the engine. */
+/** The type of a frame that contains an engine error. */
 const engineError = 3
 
 /**
@@ -38,7 +38,7 @@ export async function* readFrames(body: Bytes): AsyncGenerator<Frame, void> {
   }
 }
 
-/** The length of the first frame in bytes; the length of the header while that is incomplete. */
+/** Returns the length of the first frame, in bytes, or the length of its header while the header is incomplete. */
 function frameLength(bytes: Buffer): number {
   if (bytes.length < headerLength) return headerLength
   const length = bytes.readUInt32BE(4)

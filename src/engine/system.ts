@@ -11,7 +11,7 @@ export interface SystemInfo {
   readonly Architecture: string
   readonly KernelVersion: string
   readonly NCPU: number
-  /** Bytes. */
+  /** In bytes. */
   readonly MemTotal: number
   readonly Containers: number
   readonly ContainersRunning: number
@@ -20,7 +20,7 @@ export interface SystemInfo {
   readonly Images: number
   /** The storage driver: `overlay2`, … */
   readonly Driver: string
-  /** The clock of the engine, as RFC 3339. */
+  /** The current time on the engine's clock, in RFC 3339 format. */
   readonly SystemTime?: string | undefined
 }
 
@@ -92,7 +92,7 @@ const readEvent = whole<EngineEvent>({
 })
 
 export interface EventOptions {
-  /** Unix times, in the format of `unixTime`. Without both, new events are streamed without end. */
+  /** Unix times, in the format of `unixTime`. If both are absent, new events are streamed indefinitely. */
   readonly since?: string
   readonly until?: string
   readonly filters?: Filters

@@ -8,8 +8,8 @@ const date =
 const secondsOf: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 0.001 }
 
 /**
- * Parses a time as docker's `--since` and `--until` do: a duration before `now` (`10m`, `1h30m`), an RFC 3339
- * date or time (local without a zone), or Unix seconds. Returns Unix seconds in the format of the API. Throws
+ * Parses a time as docker's `--since` and `--until` do: a duration before `now` (`10m`, `1h30m`), an RFC 3339 date or
+ * time (in local time if it has no time zone), or Unix seconds. Returns Unix seconds in the format of the API. Throws
  * kind `usage` for anything else.
  */
 export function unixTime(text: string, now = Date.now()): string {

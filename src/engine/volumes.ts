@@ -38,7 +38,7 @@ const readVolumes = object<{ readonly Volumes: readonly VolumeSummary[] }>({
   Volumes: listOrNull(readVolume),
 })
 
-/** Lists the volumes of an engine by name. */
+/** Lists the volumes of an engine, sorted by name. */
 export async function listVolumes(
   engine: Engine,
   { signal, ...query }: { readonly filters?: Filters; readonly signal?: AbortSignal } = {},

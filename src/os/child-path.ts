@@ -7,7 +7,7 @@ const plainName = /^(?!\.{1,2}$)[^/\\:\0-\x1F\x7F]{1,255}$/
 
 /**
  * Joins a directory and a file name. Throws kind `inventory` if the name is not a single path segment: names come from
- * files that other users write, and must not lead out of the directory.
+ * files that other users write, and must not refer to a file outside the directory.
  */
 export function childPath(folder: string, name: string): string {
   if (plainName.test(name)) return join(folder, name)

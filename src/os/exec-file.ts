@@ -4,16 +4,16 @@ import type { Environment } from './environment.ts'
 
 /** Options for running a program. */
 export interface ProgramOptions {
-  /** The complete environment of the program (default: that of this process). */
+  /** The complete environment of the program (default: the environment of this process). */
   readonly env?: Environment
   readonly cwd?: string
   /** Aborting kills the program. */
   readonly signal?: AbortSignal
   /** The time after which the program is killed, in milliseconds (default: no limit). */
   readonly timeout?: number
-  /** The longest output in bytes (default: 1 MiB). A program that prints more is killed. */
+  /** Maximum length of the output, in bytes (default: 1 MiB). A program that prints more is killed. */
   readonly maxBuffer?: number
-  /** Whether a shell runs the program, which scripts need on Windows. The arguments must then be constants. */
+  /** Whether to run the program in a shell, which scripts require on Windows. The arguments must then be constants. */
   readonly shell?: boolean
   /** The standard input of the program (default: empty). */
   readonly input?: string

@@ -8,20 +8,20 @@ export interface HttpOptions {
   /** The agent that connects, such as that of a proxy (default: a direct connection). */
   readonly agent?: Agent | undefined
   readonly headers?: Readonly<Record<string, string>>
-  /** The only version of IP to connect over (default: either). */
+  /** The IP version to connect over (default: either). */
   readonly family?: 4 | 6
-  /** How long the server may send nothing, in milliseconds (default: no limit). */
+  /** How long to wait for data from the server, in milliseconds (default: no limit). */
   readonly idleMs?: number
   /** The form to post (application/x-www-form-urlencoded); without one, the request is a GET. */
   readonly form?: URLSearchParams | undefined
-  /** The certificates of the certificate authorities to trust, in PEM format (default: those of Node.js). */
+  /** The CA certificates to trust, in PEM format (default: Node.js's own CA certificates). */
   readonly ca?: readonly string[] | undefined
-  /** Whether the certificate of the server is checked (default: true). */
+  /** Whether to verify the server's certificate (default: true). */
   readonly rejectUnauthorized?: boolean
 }
 
 /**
- * Sends a request over HTTP or HTTPS, and resolves to the response, even if its status is an error. Follows no
+ * Sends a request over HTTP or HTTPS, and resolves to the response, even if its status is an error. Does not follow
  * redirects.
  */
 export async function httpRequest(

@@ -3,7 +3,9 @@ import { lock } from 'proper-lockfile'
 import { codeOf, UserError } from '../errors.ts'
 import { retry } from './retry.ts'
 
-/** How long to wait for a lock, and how long its owner may be silent before it counts as dead, in milliseconds. */
+/**
+ * How long to wait for a lock, and the time without an update after which its owner counts as dead, in milliseconds.
+ */
 const timeouts = { wait: 30_000, stale: 10_000 }
 
 /**

@@ -1,6 +1,6 @@
 import { ignored } from './trace.ts'
 
-/** Returns a function that creates a value at its first call, and returns the same promise afterwards. */
+/** Returns a function that creates a value on its first call, and returns the same promise afterwards. */
 export function lazy<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
   return () => (value ??= make())
@@ -22,7 +22,7 @@ export function memoizeByName<Value>() {
       value.catch(() => values.delete(name))
       return value
     },
-    /** Removes a value from the cache, unless the name has a newer value by now. */
+    /** Removes a value from the cache, unless it has been replaced by a newer value. */
     forget(name: string, value: Promise<Value>): void {
       if (values.get(name) === value) values.delete(name)
     },
@@ -30,8 +30,8 @@ export function memoizeByName<Value>() {
 }
 
 /**
- * Like {@link memoizeByName}, for values of machines that must be disposed of. `make` also receives a function to call
- * when the value is no longer usable: it removes the value and disposes of it, and the next call creates another.
+ * Like {@link memoizeByName}, for per-machine values that must be disposed of. `make` also receives a function to call
+ * when the value is no longer usable: it removes the value and disposes of it, and the next call creates another one.
  */
 export function memoizeByMachine<
   Machine extends { readonly name: string },

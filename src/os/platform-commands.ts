@@ -1,4 +1,4 @@
-/** Returns the command line for the operating system of this computer, for hints. */
+/** Returns the command line for this computer's operating system, for use in hints. */
 const forPlatform = (lines: Readonly<Record<'darwin' | 'win32' | 'linux', string>>): string =>
   process.platform === 'darwin' || process.platform === 'win32'
     ? lines[process.platform]

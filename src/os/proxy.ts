@@ -34,10 +34,10 @@ export function describeProxy(proxy: string): string {
   return `${protocol}//${host}`
 }
 
-/** The `code` of errors where the proxy responded but refused to connect. */
+/** The error `code` when the proxy responded but refused to connect. */
 export const proxyRefused = 'ERR_PROXY_REFUSED'
 
-/** Connects through a proxy. Its errors name the proxy, which distinguishes them from errors of the server. */
+/** Connects through a proxy. Its errors name the proxy, which distinguishes them from the server's errors. */
 class ProxyAgent extends HttpsProxyAgent<string> {
   override async connect(
     request: ClientRequest,

@@ -4,7 +4,7 @@ const secretName =
   /pass|pwd|secret|token|credential|private|key|auth|mfa|otp|sas|connection_?string/i
 const harmlessName = /^(?:PWD|OLDPWD|SSH_AUTH_SOCK|XAUTHORITY)$|_FILE$/i
 
-/** The length of the shortest value that is redacted: a shorter text is likely to appear with another meaning. */
+/** The length of the shortest value that is redacted: a shorter text is likely to occur for other reasons. */
 const shortestSecret = 4
 
 /**

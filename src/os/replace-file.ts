@@ -45,8 +45,8 @@ async function writeNew(
 
 /**
  * Replaces `file`, which must not be a symbolic link, atomically: at any time, even after a crash, it contains either
- * the old or the new text. Mode and, if permitted, owner are kept. Resolves to whether the new text was written.
- * Rejects with the system's error.
+ * the old or the new text. The mode and, if permitted, the owner are kept. Resolves to whether the new text was
+ * written. Rejects with the system's error.
  *
  * write-file-atomic is not used because it does not notice a short write, which happens when the disk is full.
  */
@@ -68,7 +68,7 @@ export async function replaceFile(
   return true
 }
 
-/** Deletes a file, and temporary files that {@link replaceFile} has left because it was killed. */
+/** Deletes a file, and temporary files that {@link replaceFile} left behind when it was killed. */
 export async function removeWithLeftovers(file: string): Promise<void> {
   await rm(file, { force: true })
   const [folder, name] = [dirname(file), basename(file)]

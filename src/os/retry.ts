@@ -2,21 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** The pauses between attempts, and the time limit. */
 export interface Pacing {
-  /** Aborting ends the wait; the reason of the signal is thrown. */
+  /** Aborting ends the wait and throws the abort reason. */
   readonly signal?: AbortSignal | undefined
   /** The first pause in milliseconds. Each later pause is twice as long, up to `longestMs`. */
   readonly pauseMs: number
   /** The longest pause in milliseconds (default: `pauseMs`, so that all pauses are the same). */
   readonly longestMs?: number
-  /** The last attempt starts after this many milliseconds (default: no limit). */
+  /** The time limit in milliseconds, at which the last attempt starts (default: no limit). */
   readonly withinMs?: number
-  /** Changes a pause, for example at random, so that processes that started together do not stay in step. */
+  /** Adjusts a pause, for example randomly, to keep processes that started together from staying in step. */
   readonly jitter?: (ms: number) => number
 }
 
-/** Waits for `ms` milliseconds. Throws the reason of the signal if it is aborted. */
+/** Waits for `ms` milliseconds. Throws the abort reason if `signal` is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  // Each pause has a separate signal: Node.js warns about many listeners of one signal.
+  // Each pause uses a separate signal, because Node.js warns if one signal has many listeners.
   const options = signal && { signal: AbortSignal.any([signal]) }
   await sleep(ms, undefined, options).catch(() => signal?.throwIfAborted())
 }
@@ -29,14 +29,14 @@ async function* attempts(pacing: Pacing): AsyncGenerator<void, void> {
     yield
     const left = deadline - performance.now()
     if (left <= 0) return
-    // A timer can fire up to a millisecond early, which would allow one more attempt after the last.
+    // A timer can fire up to a millisecond early, which would allow an extra attempt after the last one.
     await pause(Math.min(Math.ceil(left) + 1, jitter?.(ms) ?? ms), signal)
   }
 }
 
 /**
- * Repeats `work` until it succeeds. Throws the error of `work` if `canRetry` is false for it, if the signal is aborted,
- * or if the time is up.
+ * Repeats `work` until it succeeds. Throws the last error of `work` if `canRetry` returns false for it, if the signal
+ * is aborted, or if the time is up.
  */
 export async function retry<Value>(
   work: () => Promise<Value>,
@@ -54,12 +54,12 @@ export async function retry<Value>(
   throw last
 }
 
-/** The pacing of {@link poll}. With a time limit, `otherwise` returns the result if the limit is reached. */
+/** The pacing of {@link poll}. If it has a time limit, `otherwise` provides the result once the limit is reached. */
 type PollPacing<Value> =
   | (Pacing & { readonly withinMs?: never })
   | (Pacing & { readonly withinMs: number; readonly otherwise: () => Value | Promise<Value> })
 
-/** Repeats `check` until its result is not undefined. If the time is up, the result is that of `otherwise`. */
+/** Repeats `check` until its result is not undefined. If the time is up, returns the result of `otherwise`. */
 export async function poll<Value>(
   check: () => Promise<Value | undefined>,
   pacing: PollPacing<Value>,

@@ -9,6 +9,9 @@ const plain = /^(?![=%])[A-Za-z0-9_@%+=:,./-]+$/
 export const shellQuote = (word: string): string =>
   plain.test(word) ? word : `'${word.replaceAll(/[\\'!]/g, "'\\$&'")}'`
 
-/** Quotes one word of a command after `fleet ssh NAME`: the shell of the user reads it, and then the shell on the host. */
+/**
+ * Quotes one word of a command after `fleet ssh NAME`, which the user's shell interprets first, and then the host's
+ * shell.
+ */
 export const quoteForHost = (word: string): string =>
   plain.test(word) ? word : shellQuote(shellQuote(word))

@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto'
 import { lstat, mkdir } from 'node:fs/promises'
 import { UserError, codeOf } from '../errors.ts'
 
-/** The longest path of a Unix socket, in bytes: the limit of macOS (Linux has a buffer of 108 bytes). */
+/** Maximum length of the path of a Unix socket, in bytes: the limit on macOS (Linux has a buffer of 108 bytes). */
 export const longestSocketPath = 103
 
 /**
- * Returns a short path of a directory for sockets, to use instead of `folder` if its path is too long for them. It must
- * not depend on the environment (TMPDIR), so that all processes find the directory. Check it with {@link
- * prepareSocketFolder} or {@link isSocketFolder} first: all users can write to /tmp.
+ * Returns the short path of a directory for sockets, to use instead of `folder` if that path is too long for sockets.
+ * The result must not depend on the environment (TMPDIR), so that all processes find the directory. Check the directory
+ * with {@link prepareSocketFolder} or {@link isSocketFolder} first: all users can write to /tmp.
  */
 export const shortFolderFor = (folder: string): string =>
   `/tmp/fleet-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
 
 /**
  * Resolves to whether a directory for sockets exists. Throws kind `failed` if it is a symbolic link or other users have
- * access to it: they could put a socket there and pose as the process that listens.
+ * access to it: they could create a socket there and impersonate the listening process.
  */
 export async function isSocketFolder(folder: string): Promise<boolean> {
   const found = await lstat(folder).catch((error: unknown) => {

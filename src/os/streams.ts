@@ -17,12 +17,15 @@ export interface Streams {
   readonly env: Environment
   readonly cwd: string
   /**
-   * Aborted when the process receives a signal. The `cause` of the reason is the name of the signal; absent for Ctrl-C.
+   * Aborted when the process receives a signal such as SIGTERM. The `cause` of the abort reason is the name of the
+   * signal; it is absent for Ctrl-C.
    */
   readonly signal: AbortSignal
 }
 
-/** Returns the name of the signal that aborted: the `cause` of the reason, else SIGINT. */
+/**
+ * Returns the name of the process signal that caused the abort: the `cause` of the abort reason, or SIGINT by default.
+ */
 export function signalBehind({ reason }: AbortSignal): 'SIGINT' | 'SIGTERM' | 'SIGHUP' {
   const cause: unknown = reason instanceof Error ? reason.cause : undefined
   return cause === 'SIGTERM' || cause === 'SIGHUP' ? cause : 'SIGINT'

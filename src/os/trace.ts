@@ -19,7 +19,7 @@ export interface TraceRequest {
   readonly topics: readonly string[]
 }
 
-/** The output for the trace of one command. */
+/** The destination for the trace of one command. */
 export interface Tracer extends TraceRequest {
   readonly write: (lines: string) => void
   readonly redact: (text: string) => string
@@ -63,11 +63,11 @@ export function traceOutput(
   }
 }
 
-/** Created by the first traced command, so that untraced commands pay nothing for it. */
+/** Created by the first traced command, so that untraced commands do not incur its cost. */
 let storage: AsyncLocalStorage<Tracer> | undefined
 let running = 0
 
-/** Runs `work` with its trace lines going to `tracer`, including those of asynchronous work that it starts. */
+/** Runs `work`, and sends its trace lines, including the lines of asynchronous work that it starts, to `tracer`. */
 export async function runTraced<Value>(tracer: Tracer, work: () => Promise<Value>): Promise<Value> {
   const { AsyncLocalStorage } = process.getBuiltinModule('node:async_hooks')
   const store = (storage ??= new AsyncLocalStorage<Tracer>())
@@ -78,7 +78,7 @@ export async function runTraced<Value>(tracer: Tracer, work: () => Promise<Value
     running -= 1
     if (running === 0) {
       storage = undefined
-      setImmediate(() => store.disable()) // later, so that code that awaits the result is still traced
+      setImmediate(() => store.disable()) // deferred, so that code awaiting the result is still traced
     }
   }
 }
@@ -92,27 +92,26 @@ export function traceRequest(): TraceRequest | undefined {
   return tracer && { id: tracer.id, topics: tracer.topics }
 }
 
-/** Writes lines of another process to the trace of the current work. */
+/** Writes lines from another process to the trace of the current work. */
 export const passTraceOn = (lines: string): void => storage?.getStore()?.write(lines)
 
 const longestMessage = 2000
 
 /**
- * Adds a line to the trace. An expensive message is a function, which is called only if the line is written.
- * Messages name actions and never contain content: no output, no request bodies, no answers of the user, no
- * command lines.
+ * Adds a line to the trace. Pass an expensive message as a function, which is called only if the line is written.
+ * Messages name actions and never contain content: no output, request bodies, user input, or command lines.
  */
 export function trace(topic: TraceTopic, message: string | (() => string)): void {
   const tracer = storage?.getStore()
   if (tracer === undefined || !tracer.topics.includes(topic)) return
   const text = (typeof message === 'string' ? message : message()).slice(0, longestMessage)
   const line = tracer.redact(text.trim().replaceAll(/\s*[\r\n]+\s*/g, ' | '))
-  // oxlint-disable-next-line no-control-regex -- control characters of a host could move the cursor
+  // oxlint-disable-next-line no-control-regex -- control characters from a host could move the cursor
   const visible = line.replaceAll(/[\0-\x1F\x7F-\x9F]/g, '?')
   tracer.write(`${new Date().toISOString()} ${topic} ${tracer.id} ${visible}\n`)
 }
 
-/** An error and its causes, in one line. */
+/** Formats an error and its causes on one line. */
 function describe(thrown: unknown): string {
   const parts: string[] = []
   for (let error = thrown; error !== undefined && parts.length < 4;) {
@@ -150,7 +149,7 @@ export async function traceWork<Value>(
 }
 
 /**
- * For `.catch`: traces an error that fleet ignores, and returns `instead`. `action` completes the sentence
+ * For use with `.catch`: traces an error that fleet ignores, and returns `instead`. `action` completes the sentence
  * "cannot …".
  */
 export function ignored(topic: TraceTopic, action: string): (error: unknown) => undefined

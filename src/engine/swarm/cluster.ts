@@ -4,7 +4,7 @@ import type { Engine } from '../engine.ts'
 import { type Version, readVersion, sendUpdate } from './versions.ts'
 
 /**
- * The settings of a cluster (SwarmSpec). Only the fields that fleet uses have types, but an update must contain all
+ * The settings of a cluster (SwarmSpec). Only the fields that fleet uses are typed, but an update must contain all
  * fields.
  */
 interface ClusterSpec {
@@ -30,7 +30,7 @@ const readCluster = object<{
   }),
 })
 
-/** The changes of a cluster update. */
+/** The changes to make in a cluster update. */
 export interface ClusterUpdate {
   readonly autolock?: boolean
   /** Whether to create a new certificate authority, and new keys and certificates for all nodes. */
@@ -39,7 +39,7 @@ export interface ClusterUpdate {
   readonly rotatesUnlockKey?: boolean
 }
 
-/** Changes a cluster (SwarmUpdate). Needs a manager. */
+/** Changes a cluster (SwarmUpdate). Requires a manager. */
 export async function updateCluster(
   engine: Engine,
   { autolock, rotatesCa, rotatesTokens, rotatesUnlockKey }: ClusterUpdate,
@@ -65,19 +65,19 @@ export async function updateCluster(
   })
 }
 
-/** Whether the managers of a cluster need the unlock key after a restart. Needs a manager. */
+/** Whether the managers of a cluster need the unlock key after a restart. Requires a manager. */
 export async function isAutolocked(engine: Engine, signal: AbortSignal): Promise<boolean> {
   const { Spec } = await engine.json({ path: '/swarm', signal }, readCluster)
   return Spec.EncryptionConfig?.AutoLockManagers === true
 }
 
-/** Whether nodes still have certificates of the earlier certificate authority. Needs a manager. */
+/** Whether nodes still have certificates from the previous certificate authority. Requires a manager. */
 export async function isRotatingCa(engine: Engine, signal: AbortSignal): Promise<boolean> {
   const { RootRotationInProgress } = await engine.json({ path: '/swarm', signal }, readCluster)
   return RootRotationInProgress
 }
 
-/** Reads the key that unlocks managers (SwarmUnlockkey). Secret; empty if the swarm is not locked automatically. */
+/** Reads the key that unlocks managers (SwarmUnlockkey). Secret; empty if autolock is disabled in the swarm. */
 export async function readUnlockKey(engine: Engine, signal: AbortSignal): Promise<string> {
   const { UnlockKey: key } = await engine.json(
     { path: '/swarm/unlockkey', signal },
@@ -86,7 +86,7 @@ export async function readUnlockKey(engine: Engine, signal: AbortSignal): Promis
   return key
 }
 
-/** Unlocks a manager (SwarmUnlock). Throws kind `failed` with the message of the engine, without the key. */
+/** Unlocks a manager (SwarmUnlock). Throws kind `failed` with the engine's message, without the key. */
 export async function unlockSwarm(engine: Engine, key: string, signal: AbortSignal): Promise<void> {
   const body = { UnlockKey: key }
   try {

@@ -4,19 +4,19 @@ import { idOrNone } from './versions.ts'
 
 /** The swarm membership of an engine, as the engine reports it (SystemInfo.Swarm). */
 export interface SwarmInfo {
-  /** Absent if the engine is in no swarm. */
+  /** Absent if the engine is not in a swarm. */
   readonly nodeId?: string | undefined
   /** `inactive`, `pending`, `active`, `error` or `locked`. */
   readonly state: string
-  /** The IP address at which other nodes reach the engine. Absent if the engine is in no swarm. */
+  /** The IP address at which other nodes reach the engine. Absent if the engine is not in a swarm. */
   readonly address?: string | undefined
   /** Whether the engine manages the swarm. */
   readonly isManager: boolean
   /** Why the state is not `active`, or why a manager does not answer. Empty if there is no error. */
   readonly error: string
-  /** The node IDs of the managers that a worker knows. */
+  /** The node IDs of the managers, as known to a worker. */
   readonly managers: readonly string[]
-  /** Absent on workers, and on managers without a leader. */
+  /** Absent on workers, and on managers of a swarm without a leader. */
   readonly cluster?: ClusterInfo | undefined
 }
 

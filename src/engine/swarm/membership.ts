@@ -21,7 +21,7 @@ export interface NewSwarm {
   readonly autolock: boolean
 }
 
-/** Initializes a swarm, with the engine as its first manager, which gets no tasks yet (SwarmInit). */
+/** Initializes a swarm with the engine as its first manager, which is not assigned any tasks yet (SwarmInit). */
 export const initSwarm = (
   engine: Engine,
   { advertise, addressPool, labels, autolock }: NewSwarm,
@@ -40,8 +40,8 @@ export const initSwarm = (
   )
 
 /**
- * Makes a manager the only manager of its swarm, with all services and nodes that it knows (SwarmInit with ForceNewCluster). The
- * swarm keeps its ID.
+ * Makes a manager the only manager of its swarm, which keeps all services and nodes known to that manager (SwarmInit
+ * with ForceNewCluster). The swarm keeps its ID.
  */
 export const forceNewCluster = (
   engine: Engine,
@@ -79,15 +79,15 @@ export async function readJoinTokens(engine: Engine, signal: AbortSignal): Promi
 /** The parameters for joining a swarm. */
 export interface Joining {
   readonly advertise: string
-  /** Addresses of managers, with their port. */
+  /** Addresses of managers, including ports. */
   readonly managers: readonly string[]
   /** The join token, whose kind determines the role of the node. Secret. */
   readonly token: string
 }
 
 /**
- * Makes an engine join a swarm, as a node that gets no tasks yet (SwarmJoin). Throws kind `failed` with the message of
- * the engine, without the token. After 20 seconds without success, the engine reports an error, but keeps trying.
+ * Makes an engine join a swarm, as a node that is not assigned any tasks yet (SwarmJoin). Throws kind `failed` with the
+ * engine's message, without the token. After 20 seconds without success, the engine reports an error, but keeps trying.
  */
 export async function joinSwarm(
   engine: Engine,

@@ -78,7 +78,10 @@ export const listNodes = (engine: Engine, signal?: AbortSignal): Promise<readonl
 const inspectNode = (engine: Engine, node: string, signal: AbortSignal): Promise<SwarmNode> =>
   engine.json({ path: `/nodes/${encodeURIComponent(node)}`, signal }, readNode)
 
-/** Changes a node of a swarm (NodeUpdate). `change` receives the current spec; an equal spec is not sent. */
+/**
+ * Changes a node of a swarm (NodeUpdate). `change` receives the current spec; if it returns an equal spec, nothing is
+ * sent.
+ */
 export async function updateNode(
   engine: Engine,
   node: string,

@@ -12,7 +12,7 @@ export interface SwarmObject {
   readonly Spec: {
     readonly Name: string
     readonly Labels: Readonly<Record<string, string>>
-    /** Base64; only of configs. */
+    /** The content in base64; present only for configs. */
     readonly Data?: string | undefined
   }
 }
@@ -62,7 +62,7 @@ export const createObject = (
     nothing,
   )
 
-/** Changes the labels of a config (ConfigUpdate); its content cannot change. */
+/** Changes the labels of a config (ConfigUpdate); its content cannot be changed. */
 export const setConfigLabels = (
   engine: Engine,
   { ID, Version, Spec }: SwarmObject,

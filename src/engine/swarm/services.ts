@@ -15,17 +15,17 @@ import {
 import type { Engine } from '../engine.ts'
 import { type Version, readVersion, sendUpdate } from './versions.ts'
 
-/** The containers of a service (TaskSpec.ContainerSpec). */
+/** The specification of a service's containers (TaskSpec.ContainerSpec). */
 interface ContainerSpec {
   readonly Image?: string | undefined
   readonly Env?: readonly string[] | undefined
 }
 
-/** The tasks of a service (TaskSpec). Fields that fleet does not know are kept. */
+/** The specification of a service's tasks (TaskSpec). Fields unknown to fleet are kept. */
 interface TaskTemplate {
   readonly ContainerSpec?: ContainerSpec | undefined
   readonly Placement?: { readonly Constraints?: readonly string[] | undefined } | undefined
-  /** A counter: any other value replaces all tasks. */
+  /** A counter. Changing it replaces all tasks. */
   readonly ForceUpdate?: number | undefined
 }
 
@@ -37,7 +37,7 @@ interface ServiceMode {
   readonly GlobalJob?: object | undefined
 }
 
-/** The desired state of a service (ServiceSpec). Fields that fleet does not know are kept. */
+/** The desired state of a service (ServiceSpec). Fields unknown to fleet are kept. */
 export interface ServiceSpec {
   readonly Name: string
   readonly Labels?: Readonly<Record<string, string>> | undefined
@@ -62,7 +62,7 @@ export interface Service {
       readonly PublishedPort: number
     }[]
   }
-  /** Absent if tasks did not have to be replaced. */
+  /** Absent if no tasks had to be replaced. */
   readonly UpdateStatus?:
     | {
         /** `updating`, `paused`, `completed`, `rollback_started`, `rollback_paused` or `rollback_completed`. */
@@ -154,7 +154,7 @@ const readService = object<Service>({
 /** The label of the services, configs, secrets and networks of a stack (`docker stack deploy`). */
 export const stackLabel = 'com.docker.stack.namespace'
 
-/** Lists the services of a swarm, or of a stack on it (ServiceList). */
+/** Lists the services of a swarm, or of one of its stacks (ServiceList). */
 export const listServices = (
   engine: Engine,
   { stack, signal }: { readonly stack?: string; readonly signal?: AbortSignal } = {},
@@ -179,7 +179,7 @@ export const inspectService = (
 ): Promise<Service> =>
   engine.json({ path: `/services/${encodeURIComponent(service)}`, signal }, readService)
 
-/** Sends an update for the newest version of a service, and repeats it if another update came first. */
+/** Sends an update for the newest version of a service, and retries if another update came first. */
 async function sendServiceUpdate(
   engine: Engine,
   service: string,
@@ -242,7 +242,8 @@ export const removeService = (
   )
 
 /**
- * Reads the digest of an image in its registry, as a manager sees it (DistributionInspect). Throws if there is none.
+ * Reads the digest of an image in its registry, as a manager sees it (DistributionInspect). Throws if there is no such
+ * image.
  */
 export async function findImageDigest(
   engine: Engine,

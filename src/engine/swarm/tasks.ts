@@ -7,7 +7,7 @@ export interface Task {
   readonly ID: string
   readonly CreatedAt: string
   readonly ServiceID: string
-  /** Counts from 1; absent or 0 for the tasks of global services. */
+  /** The number of the task in its service, counted from 1; absent or 0 for the tasks of global services. */
   readonly Slot?: number | undefined
   /** Absent until the task is assigned to a node. */
   readonly NodeID?: string | undefined
@@ -59,9 +59,9 @@ const readTask = object<Task>({
 
 /** The tasks to list. */
 interface TaskFilter {
-  /** Names or IDs of services; absent: all. */
+  /** Names or IDs of services; if absent, all services. */
   readonly services?: readonly string[]
-  /** The ID of a node; absent: all. */
+  /** The ID of a node; if absent, all nodes. */
   readonly node?: string
   readonly signal?: AbortSignal
 }

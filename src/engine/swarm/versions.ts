@@ -8,14 +8,14 @@ export interface Version {
 
 export const readVersion = object<Version>({ Index: withDefault(number, 0) })
 
-/** Parses an ID that is missing, null or empty if there is none. */
+/** Parses an ID; undefined if it is missing, null or empty. */
 export const idOrNone: Read<string | undefined> = (value, at) =>
   value === undefined || value === null || value === '' ? undefined : id(value, at)
 
 /** How many times an update is attempted if other updates come first. */
 const maxUpdates = 10
 
-/** Sends an update, and repeats it if another update came first. `send` must read the newest version each time. */
+/** Sends an update, and retries if another update came first. `send` must read the newest version each time. */
 export async function sendUpdate(send: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
