@@ -14,13 +14,13 @@ interface Row {
   /** The processor time of all processes on fleet's side. */
   readonly fleetProcessor: number
   readonly peer: string
-  /** The peer's time. Absent, like the next two, if the peer was too slow to be measured. */
+  /** The peer's time. Absent, like the next two fields, if the peer was too slow to be measured. */
   readonly peerTook?: number
   readonly peerProcessor?: number
   readonly ratio?: number
-  /** The minimum of the peer's time, as a multiple of fleet's, if the peer was too slow. */
+  /** A lower bound for the peer's time, as a multiple of fleet's time, if the peer was too slow. */
   readonly peerTimes?: number
-  /** The target: the maximum of `ratio`, fleet's time divided by the peer's. */
+  /** The target: the maximum allowed `ratio`, which is fleet's time divided by the peer's time. */
   readonly wanted?: number
 }
 
@@ -59,7 +59,7 @@ if (unknown.length > 0) {
 }
 const rows: Row[] = []
 
-/** Prints how much memory fleet uses for each host. */
+/** Prints how much memory fleet uses per host. */
 async function tellMemory(ground: Ground): Promise<void> {
   const [all, one] = memoryRuns(ground)
   const [most, least] = [await measureMemory(all), await measureMemory(one)]

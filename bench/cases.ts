@@ -28,15 +28,15 @@ export interface Case {
 
 interface Peer extends Run {
   readonly name: string
-  /** The target: the maximum of fleet's time divided by the peer's. Absent if there is none. */
+  /** The target: the maximum allowed value of fleet's time divided by the peer's time. Absent if there is no target. */
   readonly wanted?: number
-  /** An allowance that is added to the peer's time, in milliseconds. */
+  /** An allowance added to the peer's time, in milliseconds. */
   readonly plusMs?: number
 }
 
 type Words = readonly [string, ...string[]]
 
-/** Functions that create command lines of fleet and its peers for a ground. */
+/** Returns functions that create command lines of fleet and its peers for the hosts and user of a {@link Ground}. */
 function commandsOn({ user, env }: Ground) {
   const fleet = (...args: string[]): Run => ({
     argv: [program, ...args],
@@ -83,7 +83,7 @@ async function listing(ground: Ground): Promise<Case[]> {
   ]
 }
 
-/** Planning for hosts in three regions of a test double of EC2, which answers without delay. */
+/** Planning for hosts in three regions of an EC2 test double, which responds without delay. */
 async function planning(ground: Ground): Promise<Case[]> {
   const { fleet } = commandsOn(ground)
   const planFor = async (count: number): Promise<Peer> => {
@@ -133,7 +133,7 @@ function coldHost(ground: Ground): Case[] {
   ]
 }
 
-/** The connections of the machines of {@link writeRoutes}, as displayed. */
+/** How each machine of {@link writeRoutes} is connected, as displayed in the results. */
 const routeNames = {
   jumped: 'through a jump host',
   proxied: 'through a ProxyCommand',
@@ -291,7 +291,7 @@ async function stackPlan(ground: Ground): Promise<Case[]> {
     'stacks: { shop: { compose: shop/compose.yaml, on: all, batch: 8 } }\n',
   )
   const { code, stderr } = await ground.user.fleet(['deploy', '--yes'], {
-    started: countProcess, // also counts the broker that it starts
+    started: countProcess, // includes the broker that it starts
   })
   if (code !== 0) throw new Error(stderr)
   const list = fleet('ps', '--all')
@@ -320,14 +320,14 @@ async function dashboard(ground: Ground): Promise<Case[]> {
   const file = quietInventory(ground)
   await writeFile(file, quiet.inventory)
   const { code, stderr } = await user.fleet(['--inventory', file, 'ps', '--all'], {
-    started: countProcess, // also counts the broker that it starts
+    started: countProcess, // includes the broker that it starts
   })
   if (code !== 0) throw new Error(stderr)
   const on = (...args: string[]): Run => fleet('--inventory', file, ...args)
   const relay = join(import.meta.dirname, '../test/support/process/pty_relay.py')
   const keys = join(user.folder, 'keys')
   await writeFile(keys, '{"type": "q"}\n')
-  /** Runs a command on a terminal where q was typed in advance, so that the dashboard exits after its first frame. */
+  /** Runs a command on a terminal where q has already been typed, so that the dashboard exits after its first frame. */
   const onTerminal = ({ argv, env }: Run): Run => ({
     argv: ['sh', '-c', `exec python3 "$0" 24 140 "$@" <'${keys}'`, relay, ...argv],
     env: { ...env, TERM: 'xterm-256color', LANG: 'C.UTF-8' },
@@ -375,7 +375,7 @@ async function tellIdle(ground: Ground): Promise<string> {
   return `fleet top, ${quietHosts} hosts with ${quietContainers} containers, idle: ${(share * 100).toFixed(1)} % of one processor (wanted: 10), ${(memory / 1000).toFixed(0)} MB (wanted: 150)`
 }
 
-/** Transfers of files and images: 500 MB each, and many small files. */
+/** Transfers of a file and an image of 500 MB each, and of many small files. */
 async function transfers(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
   const { hosts, sshConfig, user } = ground
@@ -420,14 +420,14 @@ async function transfers(ground: Ground): Promise<Case[]> {
   ]
 }
 
-/** Cases that share a ground. */
+/** Cases that share a {@link Ground}. */
 export interface Suite {
   readonly name: string
   readonly ground: Parameters<typeof prepareGround>[0]
   readonly cases: (ground: Ground) => Case[] | Promise<Case[]>
-  /** Whether to report how much memory fleet uses for each host, too. */
+  /** Whether to also report how much memory fleet uses per host. */
   readonly memory?: boolean
-  /** Returns a line with further measurements, to print after the cases. */
+  /** Returns a line with additional measurements, to print after the cases. */
   readonly tell?: (ground: Ground) => Promise<string>
   /** The minimum number of runs of each command. */
   readonly rounds?: number
@@ -455,7 +455,7 @@ export const suites: readonly Suite[] = [
   },
 ]
 
-/** The command of `manyHosts`, cold: on all hosts, and on a single one. */
+/** Returns the command lines of `manyHosts` without open connections: on all hosts, and on a single host. */
 export function memoryRuns(ground: Ground): readonly [all: Run, one: Run] {
   const { withoutBroker } = commandsOn(ground)
   const words = ['--parallel', '64', '--fold', '--', 'true'] as const

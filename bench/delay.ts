@@ -15,8 +15,9 @@ function passLater(from: Socket, to: Socket, ms: number): void {
 }
 
 /**
- * Forwards a port of this computer to the SSH server at `address`, with a round-trip time of `roundTripMs`, because the
- * kernel may not have netem. A new connection also waits for one round trip, like a TCP handshake.
+ * Forwards a port of this computer to the SSH server at `address`, with a round-trip time of `roundTripMs`, as an
+ * alternative to netem, which the kernel may not have. A new connection also waits for one round trip, like a TCP
+ * handshake.
  */
 export async function delayHost(address: string, roundTripMs: number): Promise<Delay> {
   const sockets = new Set<Socket>()

@@ -6,7 +6,7 @@ import { runProgram } from '../test/support/lab/process.ts'
 import { type TestUser, makeTestUser } from '../test/support/test-user.ts'
 import { delayHost } from './delay.ts'
 
-/** Hosts, and a user with configurations for these hosts of fleet and its peers. */
+/** Hosts, and a user whose fleet and peers are configured for these hosts. */
 export interface Ground extends AsyncDisposable {
   readonly hosts: readonly LabHost[]
   /** The names of all machines in the inventory: one for each port of each host, and one for each delay. */
@@ -14,7 +14,7 @@ export interface Ground extends AsyncDisposable {
   readonly user: TestUser
   /** The user's environment, with a wrapper first on PATH that makes `ssh` use `sshConfig`. */
   readonly env: Readonly<Record<string, string>>
-  /** Path of an ssh_config(5) with the hosts by name. */
+  /** Path of an ssh_config(5) file that defines the hosts by name. */
   readonly sshConfig: string
   /** Resources to dispose of together with the ground. */
   readonly owned: AsyncDisposable[]
@@ -22,7 +22,7 @@ export interface Ground extends AsyncDisposable {
 
 const key = (host: LabHost): string => host.hostKey.split(' ').slice(0, 2).join(' ')
 
-/** An inventory entry as written by fleet. */
+/** Returns an inventory entry as fleet would write it. */
 const entry = (name: string, address: string, hostKey: string, port = 22): string => `  ${name}:
     driver: ssh
     labels:
@@ -60,7 +60,7 @@ export async function writeInventory({ user, hosts }: Ground, count: number): Pr
   return file
 }
 
-/** A host in the SSH configuration of the peers. */
+/** Returns the entry of a host in the SSH configuration of the peers. */
 interface Known {
   readonly name: string
   readonly address: string
@@ -69,9 +69,9 @@ interface Known {
 }
 
 /**
- * An ssh_config(5) with three aliases for each host: NAME; NAME.fast, with the cheapest key exchange instead of ssh's
- * default, which is post-quantum and costs more; and NAME.warm, with that key exchange and a shared connection that
- * stays open.
+ * Returns the text of an ssh_config(5) file with three aliases for each host: NAME; NAME.fast, with the cheapest key
+ * exchange instead of ssh's default, which is post-quantum and costs more; and NAME.warm, with that key exchange and a
+ * shared connection that stays open.
  */
 const sshConfigOf = (hosts: readonly Known[], folder: string, identity: string): string =>
   [
@@ -93,14 +93,17 @@ async function runContainer(host: LabHost): Promise<void> {
   if (code !== 0) throw new Error(`no container on ${host.name}: ${stderr}`)
 }
 
-/** Options of a ground. */
+/** Options for a {@link Ground}. */
 interface GroundOptions {
   readonly hosts: number
   /** Whether each host has an engine with one container, `app`. */
   readonly engine: boolean
   /** The number of ports that each host's sshd listens on, each a separate machine (default: 1). */
   readonly ports?: number
-  /** Round-trip times in milliseconds: for each one, the machine `dMS` is the first host with this delay. */
+  /**
+   * Round-trip times in milliseconds: for each one, a machine `dMS` (such as `d50`) is created, which connects to the
+   * first host with this delay.
+   */
   readonly roundTrips?: readonly number[]
 }
 
@@ -184,8 +187,9 @@ export async function prepareGround({
 }
 
 /**
- * Writes an inventory with four machines that are the first host: `direct`, `jumped` through a jump host, `proxied`
- * through a ProxyCommand in the user's SSH configuration, and `openssh` with that client. Returns the file's path.
+ * Writes an inventory with four machines that all refer to the first host: `direct`, `jumped` through a jump host,
+ * `proxied` through a ProxyCommand in the user's SSH configuration, and `openssh` with OpenSSH as the client. Returns
+ * the file's path.
  */
 export async function writeRoutes({ user, hosts: [host] }: Ground): Promise<string> {
   if (host === undefined) throw new Error('no host')
@@ -209,7 +213,7 @@ export async function writeRoutes({ user, hosts: [host] }: Ground): Promise<stri
   return file
 }
 
-/** Creates an incompressible file of `megabytes`. Returns its path. */
+/** Creates an incompressible file of the given size. Returns its path. */
 export async function makeFile({ user }: Ground, megabytes: number): Promise<string> {
   const file = join(user.folder, `${megabytes}-megabytes`)
   await runProgram(['dd', 'if=/dev/urandom', `of=${file}`, 'bs=1M', `count=${megabytes}`])
@@ -226,7 +230,7 @@ export async function makeSmallFiles({ user }: Ground, count: number): Promise<s
   return folder
 }
 
-/** Creates an archive of an image `big:1` with one layer of `megabytes`, for `docker load`. Returns its path. */
+/** Creates an archive of an image `big:1` with one layer of the given size, for `docker load`. Returns its path. */
 export async function makeImage(ground: Ground, host: LabHost, megabytes: number): Promise<string> {
   const { folder } = ground.user
   const content = await makeFile(ground, megabytes)

@@ -8,7 +8,7 @@ import { countProcess, processorTime } from './processor.ts'
 export interface Run {
   readonly argv: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string>>
-  /** Called before each run, not timed. */
+  /** Called before each run. Its time does not count. */
   readonly prepare?: () => Promise<unknown>
 }
 
@@ -64,7 +64,7 @@ async function time({ argv, env, prepare }: Run, limit = deadlineMs): Promise<To
 
 const leastRounds = 3
 const maxRounds = 21
-/** No round beyond the minimum starts after this time, so that only fast commands run many times. */
+/** After this time, no rounds beyond the minimum are started, so that only fast commands run many times. */
 const enoughMs = 10_000
 
 function median(numbers: readonly number[]): number {
@@ -79,8 +79,9 @@ const mostTimes = 10
 const leastLimitMs = 10_000
 
 /**
- * Measures commands in alternation, so that other load on the computer affects all of them, after one round that only
- * warms caches. Returns the medians of each. A command that takes too long, compared with the first, is not repeated.
+ * Measures commands alternately, so that other load on the computer affects all of them, after an initial round that
+ * only warms caches. Returns the medians for each command. A command that takes too long compared with the first one is
+ * not repeated.
  */
 export async function compare(
   runs: readonly Run[],

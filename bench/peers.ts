@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { outside } from '../test/support/lab/outside.ts'
 import { runProgram } from '../test/support/lab/process.ts'
 
-/** Programs that fleet is compared with on many hosts, and their Debian packages. */
+/** Programs with which fleet is compared on many hosts, and their Debian packages. */
 const packages = {
   '/usr/bin/parallel-ssh': 'pssh',
   '/usr/bin/clush': 'clustershell',

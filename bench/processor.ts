@@ -3,14 +3,17 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Mount points of controllers that account for processor time: two names of version 1, or version 2 (cgroups(7)). */
+/**
+ * Mount points of cgroup controllers that account for processor time: two names of version 1, or version 2
+ * (cgroups(7)).
+ */
 const places = ['cpuacct', 'cpu,cpuacct', 'unified', '.']
 /** The control group of this run, which test/support/lab/enter.sh removes. */
 const group = join(basename(tmpdir()), 'client')
 
 interface Account {
   readonly folder: string
-  /** The processor time so far, in milliseconds. */
+  /** Returns the processor time used so far, in milliseconds. */
   readonly read: () => number
 }
 
@@ -45,8 +48,8 @@ const quietMs = 60
 const mostWaits = 50
 
 /**
- * The processor time of all counted processes, in milliseconds. Waits until they are idle, because some are still
- * running when a command has exited: docker's ssh, and fleet's broker.
+ * The processor time of all counted processes, in milliseconds. Waits until they are idle, because some processes are
+ * still running after a command has exited: docker's ssh, and fleet's broker.
  */
 export async function processorTime(): Promise<number> {
   account ??= openAccount()

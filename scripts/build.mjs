@@ -25,7 +25,7 @@ const nativeCiphers = {
   },
 }
 
-/** Omits inquirer's editor prompt, which fleet does not use, and with it half a megabyte of character sets. */
+/** Omits inquirer's editor prompt, which fleet does not use, along with half a megabyte of character sets. */
 const noEditorPrompt = {
   name: 'no-editor-prompt',
   setup({ onResolve, onLoad }) {
@@ -57,7 +57,7 @@ const leanSsh2 = {
   },
 }
 
-/** Keeps the loader of the rest of the program in a separate file, which commands in the broker do not need. */
+/** Keeps the loader of the rest of the program in a separate file. Commands in the broker do not need that file. */
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
@@ -71,9 +71,9 @@ const apart = {
 const fileUrl = 'const fleetFileUrl=require("node:url").pathToFileURL(__filename).href;'
 
 /**
- * Converts a file of the bundle to CommonJS, which Node.js loads faster than ES modules. It is a separate
- * step because esbuild only splits ES modules into files. Dynamic imports of the bundle's files and of
- * Node.js become calls of `require`; others, such as those of driver packages, stay imports.
+ * Converts a file of the bundle to CommonJS, which Node.js loads faster than ES modules. It is a separate step because
+ * esbuild only splits ES modules into files. Dynamic imports of the bundle's files and of Node.js become calls of
+ * `require`; others, such as imports of driver packages, remain imports.
  */
 async function makeCommonJs(/** @type {string} */ file) {
   const { code } = await transform(await readFile(file, 'utf8'), {
@@ -142,7 +142,7 @@ const parts = await build({
   },
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
-  // The files become CommonJS below, which has other names for the location of a file.
+  // The files become CommonJS below, which has different names for the location of a file.
   define: {
     'import.meta.url': 'fleetFileUrl',
     'import.meta.filename': '__filename',

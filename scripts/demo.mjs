@@ -6,7 +6,7 @@ import { runInLab } from '../test/support/lab/enter.mjs'
 import { prepareLab } from '../test/support/lab/prerequisites.mjs'
 import { buildProgram, checkout, installDependencies } from './checkout.mjs'
 
-/** The reason why the demo cannot run on this computer; undefined if it can. Changes nothing. */
+/** Returns the reason why the demo cannot run on this computer; undefined if it can. Does not change anything. */
 function findObstacle() {
   if (platform !== 'linux' || !existsSync('/etc/debian_version'))
     return 'this is not Debian, nor made from it'

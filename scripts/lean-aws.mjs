@@ -1,9 +1,9 @@
-// Lets esbuild omit the parts of EC2's client that the AWS driver does not use: it contains a schema of each type of
-// data in EC2.
+// Lets esbuild omit the parts of EC2's client that the AWS driver does not use: the client contains a schema for each
+// EC2 data type.
 import { readFile } from 'node:fs/promises'
 
 /**
- * Replaces computed keys of schemas by their values: `{ [_xN]: "id" }` becomes `{ "xmlName": "id" }`. esbuild keeps
+ * Replaces computed keys of schemas with their values: `{ [_xN]: "id" }` becomes `{ "xmlName": "id" }`. esbuild keeps
  * unused values with computed keys, because computing a key could have a side effect.
  */
 function nameKeys(/** @type {string} */ source) {

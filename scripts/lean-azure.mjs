@@ -1,5 +1,5 @@
-// Omits the parts of Azure's clients that the Azure driver does not use: they have a group of operations for each type
-// of resource, such as VPN gateways, and a mapper for each type of data.
+// Omits the parts of Azure's clients that the Azure driver does not use: the clients have a group of operations for
+// each type of resource, such as VPN gateways, and a mapper for each type of data.
 import { readFile, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,17 +15,20 @@ async function readDriver() {
   return (await Promise.all(texts)).join('\n')
 }
 
-/** The source text of the constants that a generated module exports, by name. */
+/** Returns the source text of the constants that a generated module exports, keyed by name. */
 function constantsIn(/** @type {string} */ source) {
   const found = source.matchAll(/^export (?:const|let) (\w+) = ([[{][\s\S]*?^[\]}]);/gm)
   return new Map([...found].map(([, name = '', value = '']) => [name, value]))
 }
 
-/** The distinct words in some texts. */
+/** Returns the distinct words in the given texts. */
 const wordsIn = (/** @type {readonly string[]} */ texts) =>
   new Set(texts.flatMap((text) => text.match(/\w+/g) ?? []))
 
-/** The names of constants that are among `words`, and of constants that these refer to, directly or indirectly. */
+/**
+ * Returns the names of constants that are in `words`, and of all constants to which these refer, directly or
+ * indirectly.
+ */
 function namedBy(
   /** @type {ReadonlyMap<string, string>} */ constants,
   /** @type {ReadonlySet<string>} */ words,
@@ -44,8 +47,8 @@ function namedBy(
 }
 
 /**
- * The source text of the mappers that used operations need. `discriminators` refers to all subtypes; only those of
- * used types are kept. Other mappers become empty objects, because unused parameters refer to them.
+ * Returns the source text of the mappers that the used operations need. `discriminators` refers to all subtypes; only
+ * those of used types are kept. Other mappers become empty objects, because unused parameters refer to them.
  */
 async function leanMappers(
   /** @type {string} */ path,
@@ -70,7 +73,7 @@ async function leanMappers(
   mappers.delete('discriminators')
   const words = wordsIn([...operations, client])
   const given = [...namedBy(parameters, words)].map((name) => parameters.get(name) ?? '')
-  // parameters import the mapper Subnet as SubnetMapper
+  // the module of parameters imports the mapper Subnet as SubnetMapper
   const used = wordsIn(given.map((text) => text.replaceAll(/\b(\w+)Mapper\b/g, '$1')))
   const lines = [...discriminators.matchAll(/^ {4}"?([\w.]+)"?: (\w+),$/gm)]
   let kept = namedBy(mappers, new Set([...words, ...used]))

@@ -34,7 +34,7 @@ function escapeCharacter(character: string): string {
   return String.raw`\[u${code.toString(16).toUpperCase().padStart(4, '0')}]`
 }
 
-/** Escapes a line of text for roff: requests, escapes, and hyphens, which otherwise could not be copied as such. */
+/** Escapes a line of text for roff: requests, escapes, and hyphens, which could not be copied as hyphens otherwise. */
 export const escapeRoff = (line: string): string =>
   Array.from(line, escapeCharacter)
     .join('')
@@ -42,7 +42,7 @@ export const escapeRoff = (line: string): string =>
 
 const bold = (text: string): string => `\\fB${escapeRoff(text)}\\fR`
 
-/** A usage line or the flags of an option: placeholders are italic, the rest is bold. */
+/** Formats a usage line or the flags of an option: placeholders are italic, the rest is bold. */
 const usageText = (usage: string): string =>
   usage
     .split(/(<[^>]*>|\[[^\]]*\])/)
@@ -55,7 +55,7 @@ const section = (title: string, lines: readonly string[]): string[] =>
 
 const paragraph = (text: string): string[] => ['.PP', escapeRoff(text)]
 
-/** Lines that are printed without filling. */
+/** Formats lines that are printed without filling. */
 const verbatim = (lines: readonly string[]): string[] => [
   '.PP',
   '.nf',
@@ -67,7 +67,7 @@ const linesOf = (text: string): string[] => text.trimEnd().split('\n')
 
 const item = (head: string, text: string): string[] => ['.TP', usageText(head), escapeRoff(text)]
 
-/** The head of a page: left-aligned and without hyphenation, to keep words and options intact. */
+/** Returns the head of a page, which is left-aligned and without hyphenation to keep words and options intact. */
 const title = (name: string, chapter: number): string[] => [
   `.TH ${escapeRoff(name.toUpperCase())} ${chapter} "" "fleet" "fleet manual"`,
   '.ad l',
@@ -97,7 +97,7 @@ function synopsis(command: Command, path: string): string {
   return `${bold(`fleet ${path}`)}${rest === '' ? '' : ` ${usageText(rest)}`}`
 }
 
-/** The paragraph about options that are documented elsewhere. */
+/** Returns the paragraph about options that are documented elsewhere. */
 function otherOptions(command: Command): string[] {
   const common = commonOptionsOf(command).map(({ flags }) => flags.split(' <')[0])
   const shared = `Common options (see fleet help options): ${common.join('; ')}.`
@@ -219,7 +219,7 @@ function mainPage(entries: readonly (Command | CommandGroup)[]): ManPage {
 const isVisible = (entry: Command | CommandGroup): boolean =>
   isGroup(entry) || entry.hidden !== true
 
-/** The manual pages of all commands and topics of help, in the format of man(7). */
+/** Returns the manual pages of all commands and help topics, in the format of man(7). */
 export function writeManPages(sections: readonly CommandSection[]): ManPage[] {
   const entries = sections.flatMap((one) => one.entries).filter(isVisible)
   return [

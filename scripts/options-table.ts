@@ -18,7 +18,7 @@ const writeOptionsTable = (driver: DriverDefinition): string =>
     ...optionFlags(driver).map(rowOf),
   ].join('\n')
 
-/** Replaces the table of options in a driver's page by the current one. Throws if the page has no markers. */
+/** Replaces the table of options on a driver's page with the current table. Throws if the page has no markers. */
 export function replaceOptionsTable(page: string, driver: DriverDefinition): string {
   const [before, rest] = page.split(`${begin}\n`)
   const after = rest?.split(end)[1]

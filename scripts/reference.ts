@@ -23,7 +23,7 @@ export const prose = (text: string): string =>
     .map((part) => (part.startsWith('`') ? part : part.replaceAll(/[<>*_[\]]/g, String.raw`\$&`)))
     .join('')
 
-/** The lines of a Markdown table; empty without rows. */
+/** Returns the lines of a Markdown table; empty if there are no rows. */
 export const table = (heading: readonly string[], rows: readonly (readonly string[])[]): string[] =>
   rows.length === 0
     ? []
@@ -44,7 +44,7 @@ function usageOf(command: Command, path: string, hasOptions: boolean): string {
   return ['fleet', path, ...(hasOptions ? ['[options]'] : []), ...words].join(' ')
 }
 
-/** The paragraph about options of a command that passes its arguments to docker. */
+/** Returns the paragraph about the options of a command that passes its arguments to docker. */
 const dockerOptions = (dockerWords: readonly string[]): string =>
   `This command accepts the same arguments and options as \`${['docker', ...dockerWords].join(' ')}\`. ` +
   'Put fleet options before the command: `fleet --machine web-1 …`.'
@@ -109,7 +109,7 @@ function describeEntry(entry: Command | CommandGroup): string[] {
   ]
 }
 
-/** The text of docs/commands.md, from the definitions of the commands. */
+/** Returns the text of docs/commands.md, generated from the definitions of the commands. */
 export function writeCommands(sections: readonly CommandSection[]): string {
   return [
     written,
@@ -148,7 +148,7 @@ export interface Schema {
 const code = (value: unknown): string =>
   `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``
 
-/** The type of a value, for a table. */
+/** Describes the type of a value, for use in a table. */
 export function typeOf(schema: Schema): string {
   const { type, const: only, enum: choices, anyOf, items } = schema
   if (only !== undefined) return code(only)
@@ -164,7 +164,7 @@ export function typeOf(schema: Schema): string {
   return type ?? 'any value'
 }
 
-/** The schema of a mapping that a schema allows, if any. */
+/** Returns the schema of the mapping that a schema allows, if any. */
 const mappingIn = (schema: Schema | undefined): Schema | undefined =>
   schema?.type === 'object' ? schema : schema?.anyOf?.find(({ type }) => type === 'object')
 
@@ -245,7 +245,7 @@ function describeFields(drivers: readonly DriverOptions[]): string {
   ].join('\n')
 }
 
-/** Replaces the fields in docs/machines-yaml.md by those of the schema. Throws if the page has no markers. */
+/** Replaces the fields in docs/machines-yaml.md with the fields of the schema. Throws if the page has no markers. */
 export function replaceFields(page: string, drivers: readonly DriverOptions[]): string {
   const [before, rest] = page.split(`${fieldsBegin}\n`)
   const after = rest?.split(fieldsEnd)[1]

@@ -1,4 +1,4 @@
-// Writes machines.schema.json, for editors, from the schemas with which fleet validates inventories.
+// Writes machines.schema.json, for editors, from the schemas that fleet uses to validate inventories.
 import { writeFile } from 'node:fs/promises'
 import { register } from 'node:module'
 

@@ -1,6 +1,6 @@
 // npm test: prepares this computer, builds, and runs vitest with the given arguments. Only Node.js must be installed.
-// Test files that fail run once more, without others in parallel. Those that then pass are listed as unsteady, which is
-// a bug, too. The last line of the output is `N passed, N failed` or `N passed, N failed, N skipped`.
+// Test files that fail run once more, without others in parallel. Files that then pass are listed as unsteady: unsteady
+// tests are bugs, too. The last line of the output is `N passed, N failed` or `N passed, N failed, N skipped`.
 // FLEET_TEST_REQUIRE=all makes skipped tests a failure.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -31,7 +31,7 @@ function runHere(/** @type {string[]} */ [file = '', ...args]) {
 
 /**
  * Runs vitest.
- * @param {string | undefined} obstacle the reason why this computer has no lab, if so
+ * @param {string | undefined} obstacle the reason why this computer has no lab; undefined if it has one
  * @param {readonly string[]} args
  * @returns {Promise<TestSummary & { code: number }>}
  */
@@ -52,7 +52,8 @@ async function runTests(obstacle, args) {
 const failedOf = (files) => files.filter(({ failed }) => failed > 0)
 
 /**
- * Runs the tests, and failed files once more without others in parallel. Returns the summary with the second results.
+ * Runs the tests, and runs failed files once more without others in parallel. Returns the summary, with the results of
+ * the second runs.
  * @param {string | undefined} obstacle
  * @param {readonly string[]} args
  */
@@ -83,7 +84,7 @@ async function runSteadily(obstacle, args) {
 }
 
 /**
- * Prints the numbers of skipped tests, once for each file and reason.
+ * Prints the number of skipped tests for each file and reason.
  * @param {readonly FileSummary[]} files
  * @param {string | undefined} obstacle
  */

@@ -2,7 +2,7 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The directories of the packages that the inputs of an esbuild metafile belong to. */
+/** Returns the directories of the packages to which the inputs of an esbuild metafile belong. */
 function packageFolders(/** @type {Iterable<string>} */ inputs) {
   const folders = [...inputs].flatMap(
     (input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? [],
@@ -22,7 +22,7 @@ async function licenseOf(/** @type {string} */ folder) {
   ].join('\n\n')
 }
 
-/** A text with the name, version and license of every package that `inputs` belong to. */
+/** Returns a text with the name, version and license of every package to which `inputs` belong. */
 export async function thirdPartyLicenses(/** @type {Iterable<string>} */ inputs) {
   const licenses = await Promise.all(packageFolders(inputs).map(licenseOf))
   return `${licenses.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`

@@ -1,4 +1,4 @@
-// A module hook (node:module, register) with which Node.js can import TypeScript: it removes the types from each file.
+// A module hook (node:module, register) that lets Node.js import TypeScript: it removes the types from each file.
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { transform } from 'esbuild'

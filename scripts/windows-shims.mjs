@@ -1,6 +1,6 @@
-// Run by npm when the package is installed. On Windows, it replaces the shims that npm has created, which run the
-// program with sh, by fleet's own, which keep Node.js from reading options in fleet's arguments (see launcher.sh). A
-// .cmd file cannot change its arguments one by one: it only puts "--" before them.
+// Run by npm when the package is installed. On Windows, it replaces npm's shims, which run the program with sh, with
+// fleet's own shims, which keep Node.js from reading options in fleet's arguments (see launcher.sh). A .cmd file cannot
+// change its arguments one by one: it only puts "--" before them.
 import { writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path/win32'
 import { env, platform } from 'node:process'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const lines = (/** @type {string[]} */ ...all) => all.map((line) => `${line}\r\n`).join('')
 
-/** The contents of shims that run a Node.js program, by file name extension. */
+/** Returns the contents of shims that run a Node.js program, keyed by file name extension. */
 export function windowsShims(/** @type {string} */ program) {
   const quoted = `'${program.replaceAll("'", "''")}'`
   return {
@@ -22,7 +22,7 @@ export function windowsShims(/** @type {string} */ program) {
   }
 }
 
-/** The directory of npm's shims for the package in `folder`; undefined if npm creates none. */
+/** Returns the directory of npm's shims for the package in `folder`; undefined if npm does not create any. */
 export function shimFolder(
   /** @type {string} */ folder,
   /** @type {Readonly<Record<string, string | undefined>>} */ {

@@ -13,7 +13,7 @@ const columns = isTerminal ? stdout.columns : 132
 const paint = (style: Parameters<typeof styleText>[0], line: string): string =>
   withColors ? styleText(style, line) : line
 
-/** The text on a terminal after `text` was written to it, without overwritten lines and colors. */
+/** Returns the text that a terminal shows after `text` is written to it, without overwritten lines and colors. */
 const asPlainText = (text: string): string =>
   text
     .replaceAll(/\r+\n/g, '\n')

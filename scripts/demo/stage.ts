@@ -22,15 +22,15 @@ async function runOn(host: LabHost, script: string): Promise<string> {
   return stdout
 }
 
-/** The SHA256 fingerprint of a host's key, read on the host. */
+/** Returns the SHA256 fingerprint of a host's key, read on the host. */
 export async function readFingerprint(host: LabHost): Promise<string> {
   const line = await runOn(host, 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub')
   return line.split(' ')[1] ?? ''
 }
 
 /**
- * Stops a host's engine, so that the demo can start it. Its settings are saved to daemon.json, so that an
- * engine that is started later uses the control group that the lab removes.
+ * Stops a host's engine, so that the demo can start it later. Its settings are saved to daemon.json, so that an engine
+ * that is started later uses the control group that the lab removes.
  */
 export async function stopEngine(host: LabHost): Promise<void> {
   await runOn(

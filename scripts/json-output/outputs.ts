@@ -62,7 +62,7 @@ export interface JsonOutput {
   readonly id: string
   /** The command lines that print it, without `fleet` and arguments. */
   readonly commands: readonly string[]
-  /** The form of the output: `array`, `object`, `object; with --on: array`, `object per line`. */
+  /** The form of the output, such as `array`, `object`, `object; with --on: array`, `object per line`. */
   readonly form: string
   readonly schema: z.ZodType
   readonly note?: string
@@ -87,7 +87,7 @@ const oneOrMany = <Schema extends z.ZodType>(schema: Schema) => z.union([schema,
 
 const name = text('name of the machine')
 const machineName = text('name of the machine')
-/** A field of engines' results, which is present if several machines can answer. */
+/** A field of results from engines. It is present if several machines can respond. */
 const answering = { machine: text('name of the machine, if machines were selected').optional() }
 
 const machine = machineEntry

@@ -17,7 +17,7 @@ export const bootScriptName = '00-fleet-engine'
 /** The file with the script's output. */
 export const bootScriptLog = '/var/log/fleet-engine.log'
 
-/** The shell commands of a task. If it fails, the function that contains them returns. */
+/** Returns the shell commands of a task. If the task fails, the function that contains the commands returns. */
 const taskLines = ({ description, script, args }: Task): string => `task() {
 ${script}
 }
@@ -26,7 +26,7 @@ say ${quote(description)} && task ${args.join(' ')} || return
 
 const quote = (words: string): string => `'${words.replaceAll("'", `'\\''`)}'`
 
-/** The branches of the script's `case` statement, one for each family of distributions. */
+/** Returns the branches of the script's `case` statement, one for each family of distributions. */
 function branches(spec: EngineSpec): string {
   return distributions
     .map((distribution) => {
@@ -45,7 +45,7 @@ function branches(spec: EngineSpec): string {
     .join('')
 }
 
-/** The lines that write all settings of the engine, even destructive ones: a new host has no containers yet. */
+/** Returns the lines that write all engine settings, even destructive ones, since a new host has no containers yet. */
 function settingsLines(settings: EngineSettings | undefined): string {
   if (settings === undefined) return ''
   const { environment, certificates } = settings
@@ -66,7 +66,7 @@ function settingsLines(settings: EngineSettings | undefined): string {
     .join('')
 }
 
-/** Escapes characters outside of ASCII in JSON, because a MIME part would have to declare them. */
+/** Escapes non-ASCII characters in JSON, because a MIME part would have to declare their encoding. */
 const asAscii = (json: string): string =>
   json.replaceAll(
     /[\u0080-\uffff]/g,
@@ -74,9 +74,10 @@ const asAscii = (json: string): string =>
   )
 
 /**
- * A POSIX script for the first boot of any distribution: writes the engine's settings except files that the image has,
- * installs the engine unless it exists, starts it, and adds `user` to the docker group. It retries errors of mirrors,
- * but not errors that a retry cannot fix. Its exit code is 0 if the engine answers.
+ * Returns a POSIX script for the first boot of any distribution. The script writes the engine's settings except for
+ * files that the image already contains, installs the engine unless it is already installed, starts it, and adds `user`
+ * to the docker group. It retries after mirror errors, but not after errors that a retry cannot fix. Its exit code is 0
+ * if the engine responds.
  */
 export const writeBootScript = (
   spec: EngineSpec,

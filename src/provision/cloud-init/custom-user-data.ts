@@ -4,7 +4,7 @@ import type { Part } from './multipart.ts'
 
 /** The user's own user-data. */
 export interface OwnUserData {
-  /** File name for messages. */
+  /** The file name, for use in messages. */
   readonly file: string
   readonly content: Uint8Array
 }
@@ -36,7 +36,8 @@ const byteOrderMarks: readonly (readonly [mark: readonly number[], encoding: str
 ]
 
 /**
- * Converts a text with a byte order mark to UTF-8 without it: cloud-init checks the first bytes.
+ * Converts a text with a byte order mark to UTF-8 without the mark, because cloud-init identifies formats by their
+ * first bytes.
  */
 function withoutByteOrderMark(bytes: Buffer): Buffer {
   const [, encoding] =
@@ -55,13 +56,13 @@ function unpack({ file, content }: OwnUserData): Buffer {
   }
 }
 
-/** Whether a text is a MIME message, as cloud-init decides; but not another format that only mentions MIME. */
+/** Whether cloud-init would treat a text as a MIME message. Excludes texts in other formats that only mention MIME. */
 const isMessage = (text: string): boolean =>
   /^(?:From .*\r?\n)?[A-Za-z-]+:/.test(text) && /^mime-version:/im.test(text.slice(0, 4096))
 
 /**
- * The user's user-data as a part of a MIME message, with the headers that identify its format; a
- * MIME message keeps its own. Throws kind `usage` for formats that cloud-init does not support.
+ * Returns the user's user-data as a part of a MIME message, with the headers that identify its format; user-data that
+ * is a MIME message keeps its own headers. Throws kind `usage` for formats that cloud-init does not support.
  */
 export function toPart(own: OwnUserData): Part {
   const bytes = unpack(own)
@@ -81,8 +82,8 @@ export function toPart(own: OwnUserData): Part {
 }
 
 /**
- * The names under `users:` in the user-data if they are a comma-separated string, or null: formats
- * that cloud-init accepts and cannot merge. `undefined` for a list, a mapping, or no users.
+ * Returns the names under `users:` in the user-data if its value is a comma-separated string or null: formats that
+ * cloud-init accepts but cannot merge. Returns `undefined` for a list, a mapping, or no users.
  */
 export function usersInText(own: OwnUserData): readonly string[] | undefined {
   const lines = unpack(own).toString().split(/\r?\n/)

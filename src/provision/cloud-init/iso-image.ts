@@ -1,13 +1,13 @@
-/** A file in the root directory of an image. */
+/** A file in the root directory of an ISO image. */
 export interface IsoFile {
-  /** Up to 30 characters. */
+  /** The file name, up to 30 characters. */
   readonly name: string
   readonly content: Uint8Array
 }
 
 const sector = 2048
 
-/** A number in both byte orders, as ECMA-119 7.2.3 and 7.3.3 require. */
+/** Encodes a number in both byte orders, as ECMA-119 7.2.3 and 7.3.3 require. */
 function both16(value: number): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt16LE(value, 0)
@@ -30,7 +30,7 @@ const wide = (text: string): Buffer => Buffer.from(text, 'utf16le').swap16()
 const wholeSectors = (bytes: Uint8Array): Buffer =>
   Buffer.concat([bytes, Buffer.alloc((sector - (bytes.length % sector)) % sector)])
 
-/** A directory record (ECMA-119 9.1). The date is not specified: year 1900 and zeros. */
+/** Creates a directory record (ECMA-119 9.1). The date is unspecified: the year 1900, and zeros. */
 function directoryRecord(
   name: Buffer,
   { at, size, isFolder }: { at: number; size: number; isFolder: boolean },
@@ -52,7 +52,7 @@ interface Place {
   readonly size: number
 }
 
-/** The sector with the records of the root directory. They fit in one sector. */
+/** Creates the sector with the records of the root directory, which fit in one sector. */
 function folder(at: number, files: readonly (Place & { readonly name: Buffer })[]): Buffer {
   const self = { at, size: sector, isFolder: true }
   const records = [
@@ -120,9 +120,9 @@ function descriptor({ kind, label, sectors, tables, root }: Volume): Buffer {
 }
 
 /**
- * Writes an ISO 9660 image (ECMA-119) with files in its root directory, including Joliet names: ISO
- * 9660 names cannot contain `-` or lower case, which cloud-init's file names do. The same input
- * results in the same image.
+ * Creates an ISO 9660 image (ECMA-119) with files in its root directory. It includes Joliet names, because ISO 9660
+ * names cannot contain `-` or lowercase letters, but cloud-init's file names do. The same input results in the same
+ * image.
  */
 export function writeIso(label: string, files: readonly IsoFile[]): Buffer {
   const sorted = files.toSorted((a, b) => (a.name < b.name ? -1 : 1))

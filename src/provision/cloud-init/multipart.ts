@@ -2,10 +2,7 @@
 export interface Part {
   /** Header lines, such as `Content-Type: text/cloud-config`. */
   readonly headers: readonly string[]
-  /**
-   * Bytes are encoded unless they are plain text. A string is never encoded, because it may be a
-   * message itself.
-   */
+  /** Bytes are encoded unless they are plain text. A string is never encoded, because it may itself be a message. */
   readonly body: string | Uint8Array
 }
 

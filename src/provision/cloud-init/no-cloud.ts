@@ -2,13 +2,13 @@ import { type IsoFile, writeIso } from './iso-image.ts'
 
 /** Contents of the NoCloud data source of cloud-init. */
 export interface NoCloudSeed {
-  /** A different id causes another first boot. */
+  /** cloud-init treats a boot with a different ID as another first boot. */
   readonly instanceId: string
   readonly hostName: string
   readonly userData: Uint8Array
   /**
-   * MAC addresses of the network cards if there are several, to configure DHCP on each. By default,
-   * cloud-init chooses the card.
+   * MAC addresses of the network cards if there are several, to configure DHCP on each. By default, cloud-init chooses
+   * one card.
    */
   readonly macAddresses?: readonly string[] | undefined
 }
@@ -26,8 +26,8 @@ const networkConfig = (macAddresses: readonly string[]): string =>
   })
 
 /**
- * Writes the medium of cloud-init's NoCloud data source: an ISO image with the label `cidata`
- * (cloud-init's documentation, "NoCloud", "Source 2: drive with labeled filesystem").
+ * Creates the medium for cloud-init's NoCloud data source: an ISO image with the label `cidata` (cloud-init's
+ * documentation, "NoCloud", "Source 2: drive with labeled filesystem").
  */
 export function writeNoCloudSeed({
   instanceId,

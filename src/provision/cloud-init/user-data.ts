@@ -18,17 +18,17 @@ export interface FirstBoot {
    * as `TYPE BASE64`.
    */
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string }
-  /** The engine to install (default: that of the distribution). */
+  /** The engine to install (default: the distribution's engine). */
   readonly engine: EngineSpec | 'none' | undefined
   /** The settings that the engine starts with. */
   readonly settings?: EngineSettings | undefined
   /** Shell commands that run at every boot before the engine starts. */
   readonly bootCommands?: readonly string[]
-  /** The user's own user-data, to be merged. */
+  /** The user's own user-data to merge. */
   readonly own?: OwnUserData | undefined
 }
 
-/** A cloud-config (JSON is valid YAML), and how to merge it with preceding parts. */
+/** Creates a part with a cloud-config (JSON is valid YAML); `merge` specifies how to merge it with preceding parts. */
 const cloudConfig = (config: Readonly<Record<string, unknown>>, merge: string): Part => ({
   headers: ['Content-Type: text/cloud-config', `Merge-Type: ${merge}`],
   body: `#cloud-config\n${Object.entries(config)
@@ -42,7 +42,7 @@ const settings = ({ hostName, hostKey }: FirstBoot): Part =>
     {
       hostname: hostName,
       preserve_hostname: false,
-      manage_etc_hosts: 'localhost', // sudo resolves the host name
+      manage_etc_hosts: 'localhost', // because sudo resolves the host name
       disable_root: true,
       ssh_pwauth: false,
       ssh_deletekeys: true,
@@ -52,15 +52,15 @@ const settings = ({ hostName, hostKey }: FirstBoot): Part =>
   )
 
 /**
- * Creates the group early: the engine's package would create it after the user's first login, and
- * cloud-init does not create a system group.
+ * Creates the docker group early: the engine's package would create it after the user's first login, and cloud-init
+ * does not create a system group.
  */
 const makeDockerGroup = 'getent group docker || groupadd --system docker || addgroup -S docker'
 
-/** Users without an explicit shell get bash if it exists, as in the images. */
+/** Makes bash, if it is installed, the default shell of new users, as in the images. */
 const preferBash = '[ ! -x /bin/bash ] || useradd -D --shell /bin/bash'
 
-/** The login user, without the name. */
+/** Returns the settings of the login user, without the name. */
 const loginUser = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<string, unknown>> => ({
   ...(engine !== 'none' && { groups: ['docker'] }),
   sudo: 'ALL=(ALL) NOPASSWD:ALL',
@@ -87,8 +87,8 @@ const additions = (boot: FirstBoot): Part =>
   )
 
 /**
- * The login user again, in case `users` is a mapping. If it is a list, this adds the name again,
- * which has no effect.
+ * Adds the login user again, in case `users` is a mapping. If it is a list, this adds the name again, which has no
+ * effect.
  */
 const userInMapping = (boot: FirstBoot): Part =>
   cloudConfig(
@@ -100,12 +100,12 @@ const userInMapping = (boot: FirstBoot): Part =>
 const usersAsList = (users: readonly string[]): Part =>
   cloudConfig({ users }, 'dict(replace)+list()+str()')
 
-/** cloud-init's default user, which would be lost when another user is added. */
+/** Adds cloud-init's default user, which would otherwise be lost when another user is added. */
 const defaultUsers = cloudConfig({ users: ['default'] }, 'dict(no_replace)+list()+str()')
 
 /**
- * The user's own user-data, and parts that prepare it for merging. It comes first, so that its own
- * `merge_how` has nothing to merge with.
+ * Returns the user's own user-data and parts that prepare it for merging. The user-data comes first, so that its own
+ * `merge_how` has no effect.
  */
 function ownParts(own: OwnUserData): readonly Part[] {
   const named = usersInText(own)
@@ -113,11 +113,10 @@ function ownParts(own: OwnUserData): readonly Part[] {
 }
 
 /**
- * Writes the user-data of a new host: a MIME message whose parts cloud-init merges in this order.
- * The user's own user-data comes first, fleet's lists are added to it, and fleet's settings
- * override it. The engine's script sorts before all others, so that they can use the engine. Throws
- * kind `usage` if cloud-init does not support the format of the user's own user-data, or if the
- * login user is root.
+ * Creates the user-data of a new host: a MIME message whose parts cloud-init merges in order. The user's own user-data
+ * comes first, fleet's lists are added to it, and fleet's settings override it. The script that installs the engine
+ * sorts before all other scripts, so that they can use the engine. Throws kind `usage` if cloud-init does not support
+ * the format of the user's own user-data, or if the login user is root.
  */
 export function writeUserData(boot: FirstBoot): string {
   const { user, engine, own } = boot
@@ -143,7 +142,7 @@ const bootScript = (engine: EngineSpec, { user, settings: engineSettings }: Firs
   body: writeBootScript(engine, user, engineSettings),
 })
 
-/** Limits of a provider. */
+/** A provider's limits for user-data. */
 interface UserDataLimit {
   /** Maximum size before the provider's own encoding, such as base64. */
   readonly maxBytes: number

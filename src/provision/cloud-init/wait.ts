@@ -5,7 +5,7 @@ import { traceError } from '../../os/trace.ts'
 /** How long the first boot of a host may take, in seconds. */
 export const cloudInitTimeout = 900
 
-/** Number of log lines in an error. */
+/** The number of log lines to include in an error. */
 const quotedLines = 15
 
 /**
@@ -46,13 +46,13 @@ last ${quotedLines} $log | sed 's/^/fleet quote=/'
 
 /** The result of cloud-init. */
 export interface CloudInitResult {
-  /** Whether cloud-init was not done before the timeout. */
+  /** Whether the timeout expired before cloud-init was done. */
   readonly timedOut: boolean
   /** Errors with the module and the exception, except those that cloud-init recovered from. */
   readonly errors: readonly string[]
   /** Whether fleet's boot script is on the host. */
   readonly hasBootScript: boolean
-  /** The last lines of the log of fleet's script, if it exists, else of cloud-init's log. */
+  /** The last lines of the log of fleet's script, or of cloud-init's log if there is no script log. */
   readonly lines: readonly string[]
 }
 
@@ -65,8 +65,8 @@ export type CloudInitState =
 const keyAndValue = /^fleet ([a-z]+)=(.*)$/
 
 /**
- * Parses the lines of {@link cloudInitScript} while they arrive. Control characters are removed,
- * because the lines are shown on a terminal.
+ * Parses the lines that {@link cloudInitScript} prints, as they arrive. Control characters are removed, because the
+ * lines are shown on a terminal.
  */
 export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerator<CloudInitState> {
   const values = new Map<string, string>()
@@ -95,8 +95,8 @@ export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerat
 }
 
 /**
- * result.json contains the errors of all stages in `v1`, status.json those of each stage
- * separately.
+ * Returns the errors in result.json, whose `v1` contains the errors of all stages, or in status.json, whose `v1`
+ * contains each stage separately.
  */
 function errorsIn(text: string | undefined): string[] {
   const file = parse(text)
@@ -114,6 +114,6 @@ function parse(text: string | undefined): Readonly<Record<string, unknown>> | un
     return JSON.parse(text ?? '{}') as Record<string, unknown>
   } catch (error) {
     traceError('provision', 'read the cloud-init status', error)
-    return undefined // the file is being written
+    return undefined // the file is still being written
   }
 }

@@ -13,7 +13,7 @@ import { checkEngine } from './upgrade.ts'
 import type { HostProbe } from '../host/probe.ts'
 import { shellFunctions } from '../host/shell-functions.ts'
 
-/** The host's own distribution, else the nearest of those that it is derived from. */
+/** Returns the host's own distribution if it is supported, else the closest supported one that it is derived from. */
 function distributionOf({ os }: HostProbe): Distribution | undefined {
   for (const id of [os.id, ...os.like]) {
     const found = distributions.find((distribution) => distribution.ids.includes(id))
@@ -23,8 +23,8 @@ function distributionOf({ os }: HostProbe): Distribution | undefined {
 }
 
 /**
- * The steps that install the engine if there is none, and AppArmor's package if it is missing. Throws
- * kind `unsupported` if fleet cannot install the engine on the host's distribution.
+ * Returns the steps that install the engine if there is none, and AppArmor's package if it is missing. Throws kind
+ * `unsupported` if fleet cannot install the engine on the host's distribution.
  */
 export function installPackages(probe: HostProbe, spec: EngineSpec): Step[] {
   const engineMissing = !probe.daemon && probe.engine?.version === undefined
@@ -56,8 +56,8 @@ const stepOf = ({ description, script, args }: Task): Step => ({
 })
 
 /**
- * The steps that upgrade an engine from Docker's repository to the requested version; none if it
- * already has it.
+ * Returns the steps that upgrade an engine from Docker's repository to the requested version; none if it already has
+ * that version.
  */
 export function upgradePackages(probe: HostProbe, spec: EngineSpec): Step[] {
   if (checkEngine(probe, spec).kind !== 'upgrade') return []

@@ -19,11 +19,10 @@ export interface UpgradePolicy {
 }
 
 /**
- * Plans the changes that a host needs so that an engine runs, starts after a reboot, and can be
- * used by the login user. Installs the requested engine if there is none. An existing engine is
- * kept unless `upgrades` is set. Its settings are planned by {@link planSettings}. Throws
- * kind `unsupported` for an unknown distribution, `credentials` if root permissions are needed and
- * missing.
+ * Plans the changes that a host needs so that an engine runs, starts after a reboot, and can be used by the login user.
+ * Installs the requested engine if there is none. An existing engine is kept unless `upgrades` is set. Its settings are
+ * planned by {@link planSettings}. Throws kind `unsupported` for an unknown distribution, and `credentials` if root
+ * permissions are required but missing.
  */
 export function planEngine(
   probe: HostProbe,

@@ -4,7 +4,7 @@ import type { HostProbe } from '../host/probe.ts'
 import type { Step } from '../host/distributions.ts'
 import { shellFunctions } from '../host/shell-functions.ts'
 
-/** The package of a host's engine: its installed version, and the version that the host can install. */
+/** The engine's package on a host: its installed version, and the version that the host can install. */
 export interface PackageState {
   readonly package: string
   /** The installed version in the package manager's format: `5:28.2.2-1~debian.12~bookworm`. */
@@ -24,7 +24,7 @@ export interface EngineUpgrade {
   readonly to: string
 }
 
-/** The package of the engine on a host. Throws kind `unsupported` if fleet cannot upgrade it. */
+/** Returns the name of the engine's package on a host. Throws kind `unsupported` if fleet cannot upgrade it. */
 function packageOf({ os, daemon, engineFromDocker }: HostProbe): string {
   const isDebian = [os.id, ...os.like].some((id) => id === 'debian' || id === 'ubuntu')
   if (!daemon || !isDebian) {
@@ -63,8 +63,8 @@ else say order older; fi
 `
 
 /**
- * The step that prints the input of {@link parsePackageState}. It refreshes the package lists of the host, unless
- * another step has just `refreshed` them.
+ * Returns the step that prints the input of {@link parsePackageState}. The step refreshes the host's package lists,
+ * unless `refreshed` says that another step has just done so.
  */
 export const inspectPackages = (
   probe: HostProbe,
@@ -97,8 +97,9 @@ export function parsePackageState(output: string): PackageState {
 }
 
 /**
- * The upgrade of an engine; undefined if it has the wanted version, or the newest one if `wanted` is undefined. Throws
- * kind `failed` for packages on hold, for a downgrade, and if no package source has the package.
+ * Returns the upgrade of an engine; undefined if the engine already has the wanted version (the newest version if
+ * `wanted` is undefined). Throws kind `failed` for packages on hold, for a downgrade, and if no package source has the
+ * package.
  */
 export function decideUpgrade(
   state: PackageState,
@@ -196,7 +197,10 @@ if [ -n "$bad" ]; then
 fi
 `
 
-/** The step that upgrades the engine, and fails if containers that ran before do not run or are unhealthy afterwards. */
+/**
+ * Returns the step that upgrades the engine. It fails if containers that were running before are not running or are
+ * unhealthy afterwards.
+ */
 export const upgradePackage = ({ package: name, from, to }: EngineUpgrade): Step => ({
   description: `upgrade ${name} ${from} -> ${to}, which restarts the engine and its containers`,
   command: ['sh', '-c', upgradeScript, 'sh', name, to],

@@ -5,11 +5,11 @@ import type { HostProbe } from '../host/probe.ts'
 export type EngineCheck =
   | { readonly kind: 'fits' }
   | { readonly kind: 'upgrade'; readonly from: string; readonly to: string }
-  /** The user must decide. */
+  /** A mismatch that the user must resolve. */
   | { readonly kind: 'matter'; readonly why: string; readonly hint: string }
 
 /**
- * Whether an installed version is the wanted one or begins with it. A package's `29.1.0~rc.2` is the engine's
+ * Whether an installed version equals the wanted version or begins with it. A package's `29.1.0~rc.2` is the engine's
  * `29.1.0-rc.2`.
  */
 const isVersion = (installed: string, wanted: string): boolean => {
@@ -30,9 +30,9 @@ function isOlder(installed: string, wanted: string): boolean {
 }
 
 /**
- * Compares the requested engine with the running one. Only an engine from Docker's repository is
- * upgraded: replacing that of a distribution would install a different package with different
- * files. If only a channel is requested, any version from that source matches.
+ * Compares the requested engine with the running one. Only an engine from Docker's repository is upgraded: replacing a
+ * distribution's engine would install a different package with different files. If only a channel is requested, any
+ * version from that source matches.
  */
 export function checkEngine(
   { engine, engineFromDocker }: HostProbe,

@@ -10,17 +10,17 @@ export interface AuthorizedKey {
 export interface AuthorizedKeys {
   /** The keys in the fleet's block. */
   readonly block: readonly AuthorizedKey[]
-  /** The keys that are also in other lines, such as those from cloud-init or a user. */
+  /** The keys that are also in other lines, such as lines that cloud-init or a user added. */
   readonly elsewhere: ReadonlySet<string>
 }
 
-/** The markers around the keys of the fleet with this id. fleet does not change other lines. */
+/** Returns the marker lines around the keys of the fleet with this id. fleet does not change other lines. */
 const markersOf = (fleet: string): readonly [begin: string, end: string] => [
   `# fleet ${fleet} operators: begin`,
   `# fleet ${fleet} operators: end`,
 ]
 
-/** The common beginning of all scripts. sshd reads both files by default; fleet adds keys only to the first. */
+/** Returns the common beginning of all scripts. sshd reads both files by default; fleet adds keys only to the first. */
 const locate = (fleet: string): string => {
   const [begin, end] = markersOf(fleet)
   return String.raw`set -eu
@@ -35,9 +35,9 @@ second=$HOME/.ssh/authorized_keys2
 }
 
 /**
- * Functions for awk. `blockEnd` returns the last line of the block of any fleet that starts in a
- * line; 0 for other lines, and for a block without an end. `keyIn` returns the first key in a line
- * that is in `keys`, after any options.
+ * Functions for awk. `blockEnd` returns the last line of the block of any fleet that starts in a line; 0 for other
+ * lines, and for a block without an end. `keyIn` returns the first key in a line that is also in `keys`; any options
+ * before the key are skipped.
  */
 const functions = String.raw`
   function blockEnd(i,    last, j) {
@@ -56,8 +56,8 @@ const functions = String.raw`
   { line[NR] = $0 }`
 
 /**
- * A `sh` script that prints the keys that the fleet with this id has authorized, for {@link
- * parseAuthorizedKeys}. Changes nothing.
+ * Returns a `sh` script that prints the keys authorized by the fleet with this id, for {@link parseAuthorizedKeys}. The
+ * script does not change anything.
  */
 export const listAuthorizedKeys = (fleet: string): string => String.raw`${locate(fleet)}
 set --
@@ -87,7 +87,7 @@ export function parseAuthorizedKeys(printed: string): AuthorizedKeys {
   return { block, elsewhere: new Set(outside) }
 }
 
-/** A change of authorized keys. */
+/** A change to authorized keys. */
 export interface AuthorizedKeysChange {
   /** All keys for the fleet's block. */
   readonly keys: readonly AuthorizedKey[]
@@ -96,11 +96,11 @@ export interface AuthorizedKeysChange {
 }
 
 /**
- * A `sh` script that replaces the block of the fleet with this id, or removes it, and removes other
- * lines with revoked keys, with one rename per file. Other lines and the blocks of other fleets are
- * kept. The old files are kept for {@link rollbackAuthorizedKeys} until {@link
- * commitAuthorizedKeys}. If the script fails, as on a full disk, it restores them. A block without
- * an end counts as other lines.
+ * Returns a `sh` script that replaces or removes the block of the fleet with this id, and removes lines with revoked
+ * keys outside of all blocks. Each file is replaced by one rename. All other lines and the blocks of other fleets are
+ * kept. The old files are kept for {@link rollbackAuthorizedKeys} until {@link commitAuthorizedKeys} runs. If the
+ * script fails, as on a full disk, it restores them. Lines of a block without an end marker are treated like lines
+ * outside of blocks.
  */
 export function installAuthorizedKeys(
   fleet: string,

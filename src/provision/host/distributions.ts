@@ -6,7 +6,7 @@ import { lockTimeout } from './shell-functions.ts'
 export interface Task {
   /** Completes the sentence "fleet will …": `install docker.io`. */
   readonly description: string
-  /** Fails with a non-zero exit code. */
+  /** The shell script. A non-zero exit code means failure. */
   readonly script: string
   /** Arguments of the script (`"$@"`). */
   readonly args: readonly string[]
@@ -16,7 +16,7 @@ export interface Task {
 interface DockerRepository {
   /** Adds Docker's repository, or its copy at a URL. */
   readonly add: (channel: 'stable' | 'test', url: string | undefined) => Task
-  /** Script that installs `"$@"`; the first argument is the version or its prefix. */
+  /** Script that installs `"$@"`; the first argument is the version or a version prefix. */
   readonly installVersion: string
 }
 
@@ -31,20 +31,20 @@ export interface Distribution {
   readonly engine?: readonly string[]
   /** The package with apparmor_parser, if the distribution has AppArmor. */
   readonly appArmor?: string
-  /** Preparation before packages can be installed. */
+  /** The task required before packages can be installed. */
   readonly prepare?: Task
-  /** Whether the preparation is already done (default: never). */
+  /** Returns whether the preparation has already been done (default: never). */
   readonly isPrepared?: (probe: HostProbe) => boolean
   /** Script that installs `"$@"`. */
   readonly install: string
   readonly docker?: DockerRepository
 }
 
-// Docker's own repository: docs.docker.com/engine/install has the URLs and the keys' fingerprints.
+// Docker's own repository: its URLs and the fingerprints of its keys are listed at docs.docker.com/engine/install.
 const dockerUrl = 'https://download.docker.com/linux'
 const dockerPackages = ['docker-ce', 'docker-ce-cli', 'containerd.io', 'iptables']
 
-/** The URL without a trailing slash. The schema allows no character that a shell interprets. */
+/** Returns the URL without trailing slashes. The schema does not allow any characters that a shell interprets. */
 const repositoryUrl = (url: string | undefined): string => url?.replace(/\/+$/, '') ?? dockerUrl
 
 const copyOf = (url: string | undefined): string => (url === undefined ? '' : ` from ${url}`)
@@ -104,8 +104,8 @@ dnf install "$@"`,
 const dnfInstall = 'dnf install "$@"'
 
 /**
- * Arch does not support refreshing the package lists without a full upgrade, so they are only
- * refreshed if necessary.
+ * Arch does not support refreshing the package lists without a full upgrade, so the package lists are refreshed only if
+ * necessary.
  */
 const pacmanInstall = `for lists in -S -Sy; do
   while_locked 'unable to lock database' pacman $lists --noconfirm --needed "$@" && break
@@ -161,9 +161,7 @@ apt_install "$@"`,
   },
 ]
 
-/**
- * The tasks that install the engine; `undefined` if Docker has no repository for the distribution.
- */
+/** Returns the tasks that install the engine; `undefined` if Docker has no repository for the distribution. */
 export function engineTasks(
   { engine, install, docker }: Distribution,
   { version, channel, repository }: EngineSpec,
@@ -184,8 +182,8 @@ export function engineTasks(
 }
 
 /**
- * The tasks that upgrade an engine from Docker's repository; `undefined` if Docker has no
- * repository for the distribution.
+ * Returns the tasks that upgrade an engine from Docker's repository; `undefined` if Docker has no repository for the
+ * distribution.
  */
 export function upgradeTasks(
   { docker }: Distribution,
@@ -203,7 +201,7 @@ export function upgradeTasks(
   )
 }
 
-/** The task that installs packages. */
+/** Returns the task that installs packages. */
 export const installTask = (install: string, packages: readonly string[]): Task => ({
   description: `install ${packages.join(', ')}`,
   script: install,

@@ -1,9 +1,9 @@
 import { findSudo } from '../../os/find-sudo.ts'
 
 /**
- * A script that enlarges the partition of `/` and its file system after the disk was enlarged.
- * Prints the reason if it cannot: then cloud-init does the same at the next boot. Does nothing if `/`
- * is not on a partition, or uses the whole disk already.
+ * A script that enlarges the partition of `/` and its file system after the disk was enlarged. If it cannot enlarge
+ * them, it prints the reason, and cloud-init enlarges them at the next boot. Does nothing if `/` is not on a partition
+ * or already uses the whole disk.
  */
 export const growDiskScript = `
 root=$(findmnt -no SOURCE / 2>/dev/null) || exit 0

@@ -34,9 +34,9 @@ shows() { # PUBLIC-KEY ADDRESS PORT: whether sshd uses the key; assumed if ssh-k
 `
 
 /**
- * A script that generates a new host key, or uses that of an interrupted attempt, and prints the
- * public keys of the current and the new key. Changes nothing else, except that sshd loads the key
- * that an interrupted attempt installed.
+ * A script that generates a new host key, or reuses the key from an interrupted attempt, and prints the public keys of
+ * the current and the new key. Makes no other changes, except that sshd loads a key that an interrupted attempt
+ * installed.
  */
 export const stageHostKey = String.raw`${functions}
 reload
@@ -50,9 +50,9 @@ echo "fleet new=$(public $staged)"
 `
 
 /**
- * A script that replaces the host key, deletes host keys of other types, and overwrites
- * cloud-init's copies of the old key. After each step sshd uses either the old or the new key. The
- * provider still has the old key, which is then useless.
+ * A script that replaces the host key, deletes host keys of other types, and overwrites cloud-init's copies of the old
+ * key. After each step sshd uses either the old or the new key. The provider still has the old key, which is useless
+ * afterwards.
  */
 export const installHostKey = String.raw`${functions}
 new=$(public $staged)

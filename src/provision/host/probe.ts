@@ -6,7 +6,7 @@ export interface HostProbe {
   readonly os: {
     /** `ID` of os-release(5), such as `debian`. */
     readonly id: string
-    /** `ID_LIKE`: distributions that it is derived from, nearest first. */
+    /** `ID_LIKE` of os-release(5): distributions that this one is derived from, closest first. */
     readonly like: readonly string[]
     readonly version?: string
     /** Display name: `Debian GNU/Linux 12 (bookworm)`. */
@@ -47,14 +47,13 @@ export interface HostProbe {
   }
 }
 
-/** Maximum length of a value in characters, which is also that of values in host records. */
+/** Maximum length of a value, in characters; the same as for values in host records. */
 const maxValueLength = 255
 
 /**
- * A script for `sh -s [SOCKET]` that prints the input of {@link parseHostProbe}, and changes
- * nothing. It is run by sh, so that the login shell does not matter; POSIX only, for dash, ash and
- * bash. Without an argument it looks for the engine's socket: DOCKER_HOST, the default, that of a
- * rootless engine, and Podman's.
+ * A script for `sh -s [SOCKET]` that prints the input of {@link parseHostProbe}, and changes nothing. It is run by sh,
+ * so the login shell does not matter; it uses only POSIX features, for dash, ash and bash. Without an argument, it
+ * looks for the engine's socket: DOCKER_HOST, the default socket, the socket of a rootless engine, and Podman's socket.
  */
 export const probeScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -16,7 +16,7 @@ export function startService(probe: HostProbe): Step[] {
 }
 
 /**
- * Whether an engine that did not answer is assumed to be running: it hangs, or no program could
+ * Whether an engine that did not respond is assumed to be running: it may hang, or there was no program that could
  * query it.
  */
 function isAssumedRunning({ service, engine, cli, sudo }: HostProbe): boolean {
@@ -36,7 +36,7 @@ function systemdStep(running: boolean, enabled: boolean): Step {
   }
 }
 
-/** A shell command that prints the engine's log if it fails. */
+/** Returns a shell command that runs `systemctl` for docker.service, and prints the engine's log if that fails. */
 const systemctl = (verb: string): string =>
   `{ systemctl ${verb} docker.service || { journalctl --no-pager -n 20 -u docker.service >&2; false; }; }`
 

@@ -5,9 +5,8 @@ export const lockTimeout = 600
 export const permanentFailure = 78
 
 /**
- * POSIX shell functions for scripts that run as root on a host: package managers that do not
- * prompt, wait for locks and retry mirrors. While they wait, they print lines that start with
- * `Waiting`.
+ * POSIX shell functions for scripts that run as root on a host. They run package managers without prompts, wait for
+ * locks, and retry after mirror errors. While the functions wait, they print lines that start with `Waiting`.
  */
 export const shellFunctions = String.raw`export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 has() { command -v "$1" >/dev/null 2>&1; }

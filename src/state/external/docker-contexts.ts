@@ -12,33 +12,30 @@ import type { Environment } from '../../os/environment.ts'
 /** A docker context. */
 export interface DockerContext {
   readonly name: string
-  /** Shown by `docker context ls`. */
+  /** The description, which `docker context ls` shows. */
   readonly description: string
-  /** `unix:///…` */
+  /** The engine's address, such as `unix:///…`. */
   readonly host: string
-  /** Path of the inventory that it was created from; `undefined` if fleet did not create it. */
+  /** Path of the inventory from which fleet created the context; `undefined` if fleet did not create it. */
   readonly inventory: string | undefined
 }
 
 /** The contexts of the docker CLI of this computer. */
 export interface DockerContexts {
   list(): Promise<readonly DockerContext[]>
-  /** Writes a context, and replaces an existing one with the same name. */
+  /** Writes a context, replacing any existing context with the same name. */
   write(context: DockerContext): Promise<void>
   remove(name: string): Promise<void>
 }
 
-/**
- * The format of docker's files (`cli/context/store` of docker/cli). docker keeps metadata that it
- * does not know.
- */
+/** The format of docker's files (`cli/context/store` of docker/cli). docker keeps unknown metadata. */
 interface Meta {
   readonly Name: string
   readonly Metadata?: { readonly Description?: string; readonly FleetInventory?: string }
   readonly Endpoints?: { readonly docker?: { readonly Host?: string } }
 }
 
-/** The digest of a context's name, after which docker names the context's directory. */
+/** Returns the digest of a context's name, which docker uses as the name of the context's directory. */
 const digest = (name: string): string => createHash('sha256').update(name).digest('hex')
 
 const fromMeta = ({ Name, Metadata, Endpoints }: Meta): DockerContext => ({

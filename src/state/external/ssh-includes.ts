@@ -22,8 +22,8 @@ export interface SshIncludes {
   /** Path of the user's own configuration. */
   readonly configuration: string
   /**
-   * Calls `work` with a configuration file without this inventory's machines: the user's own
-   * configuration, then the system's.
+   * Calls `work` with a configuration file without this inventory's machines: the user's own configuration, followed by
+   * the system's.
    */
   withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
   /** Writes the known_hosts file, which included, printed and exported configurations use. */
@@ -32,7 +32,7 @@ export interface SshIncludes {
   writeStandalone(text: string): Promise<string>
   /** Writes the machines' configuration, and includes it in the user's configuration. */
   include(text: string): Promise<void>
-  /** Undoes `include`; the host keys stay. Resolves to whether there was anything to undo. */
+  /** Undoes `include`, but keeps the host keys. Resolves to whether there was anything to undo. */
   exclude(): Promise<boolean>
 }
 
@@ -56,10 +56,7 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
   }
 }
 
-/**
- * Opens the SSH files in `home` of the inventory with this id. Throws kind `failed` if a file
- * cannot be written.
- */
+/** Opens the SSH files in `home` for the inventory with this id. Throws kind `failed` if a file cannot be written. */
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')
   const [own, knownHosts] = [
@@ -71,7 +68,7 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
   const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')
   const includeLine = () => formatInclude(own)
 
-  /** Changes the user's configuration; if it is a link, its target. */
+  /** Changes the user's configuration file or, if that is a symbolic link, the link's target. */
   const change = (decide: (text: string) => string) =>
     attempt(configuration, async () => {
       const file = await realpath(configuration).catch(

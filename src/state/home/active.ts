@@ -7,7 +7,7 @@ import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from '../../os/replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** The machine that commands without a name use: one per user and inventory, stored in home. */
+/** The machine that commands use if no machine is named: one per user and inventory, stored in home. */
 export interface ActiveMachine {
   current(): Promise<MachineName | undefined>
   /** Activates `name` and remembers the previous machine. */
@@ -23,7 +23,7 @@ interface Choice {
   readonly previous?: MachineName | undefined
 }
 
-/** The choices by the real path of the inventory. */
+/** The user's choices of machines, keyed by the real path of the inventory. */
 type Choices = ReadonlyMap<string, Choice>
 
 const asName = (value: unknown): MachineName | undefined =>
@@ -40,7 +40,7 @@ function parseChoices(text: string): Choices {
     )
   } catch (error) {
     traceError('state', 'read the active machine', error)
-    // With a damaged file, the user only has to run `fleet use` again.
+    // If the file is damaged, the user only has to run `fleet use` again.
     return new Map()
   }
 }
@@ -58,9 +58,8 @@ const without = (name: MachineName, kept?: MachineName): MachineName | undefined
   kept === name ? undefined : kept
 
 /**
- * Opens the active machine of the inventory at `inventoryPath`, stored in `active.json` in home.
- * Throws kind `failed` if home cannot be read or written, `locked` if other processes hold the lock
- * for too long.
+ * Opens the active machine of the inventory at `inventoryPath`, stored in `active.json` in home. Throws kind `failed`
+ * if home cannot be read or written, and `locked` if other processes hold the lock for too long.
  */
 export function openActive(home: string, inventoryPath: string): ActiveMachine {
   const file = join(home, 'active.json')

@@ -11,8 +11,8 @@ import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'
 
 /**
- * The data with which another attempt requests the same host from the provider. The user-data
- * contains a private host key.
+ * The data that another attempt needs to request the same host from the provider. The user-data contains a private host
+ * key.
  */
 export interface CreationSecrets {
   /** The public login key, `ssh-ed25519 AAAA…`, and its `SHA256:…` fingerprint. */
@@ -26,15 +26,15 @@ export interface CreationSecrets {
   readonly tags?: Readonly<Record<string, string>>
 }
 
-/** Unfinished creations by token, stored in home until the machine is ready. */
+/** Unfinished creations, keyed by token, stored in home until the machine is ready. */
 export interface Creations {
   find(token: string): Promise<CreationSecrets | undefined>
   /** Durable once it resolves. */
   save(token: string, secrets: CreationSecrets): Promise<void>
   drop(token: string): Promise<void>
   /**
-   * Runs `work` while no other process of this user works on the host. The lock is released when
-   * this process exits, at the latest. Throws kind `locked` if another process holds it.
+   * Runs `work` while no other process of this user is working on the host. The lock is released when this process
+   * exits, if not earlier. Throws kind `locked` if another process holds it.
    */
   withLock<Result>(token: string, machine: string, work: () => Promise<Result>): Promise<Result>
 }
@@ -42,7 +42,9 @@ export interface Creations {
 const digest = (text: string): string =>
   createHash('sha256').update(text).digest('hex').slice(0, 16)
 
-/** A listening socket is the lock: the system releases it immediately when the process exits. */
+/**
+ * Returns the path of the socket that serves as the lock: the system releases it immediately when the process exits.
+ */
 function socketFor(folder: string, token: string): string {
   const name = `${digest(`${folder} ${token}`)}.sock`
   if (process.platform === 'win32') return String.raw`\\.\pipe\fleet-${name}`
@@ -122,7 +124,7 @@ export function openCreations(home: string): Creations {
       const path = socketFor(folder, token)
       if (process.platform !== 'win32') await prepareSocketFolder(dirname(path))
       const { withLock } = await import('../../os/lock.ts') // not needed by most commands
-      // One lock for all hosts: otherwise a socket that another process is just binding would look dead.
+      // One lock for all hosts: otherwise, a socket that another process is in the process of binding would look dead.
       const server = await withLock(join(folder, 'hold'), async () => {
         await removeDeadSockets(folder)
         return listen(path)

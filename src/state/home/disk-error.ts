@@ -8,7 +8,7 @@ interface Attempt {
   readonly file: string
 }
 
-/** By error code: why a file operation failed, and a hint. */
+/** Why a file operation failed, and a hint, keyed by error code. */
 const reasons: Readonly<Record<string, (file: string) => readonly [why: string, remedy: string]>> =
   {
     EACCES: (file) => [

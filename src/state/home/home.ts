@@ -4,7 +4,7 @@ import { explainDiskError } from './disk-error.ts'
 import { foreignOwner } from './locate-home.ts'
 import type { Environment } from '../../os/environment.ts'
 
-/** Throws kind `failed` if the home belongs to another user. */
+/** Throws kind `failed` if fleet's home directory belongs to another user. */
 export function checkHome(home: string, env: Environment): void {
   const uid = foreignOwner(home, env)
   if (uid === undefined) return

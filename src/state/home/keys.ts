@@ -19,23 +19,26 @@ interface LoginTarget {
  * address.
  */
 interface LoginOptions {
-  /** The agent if it is not SSH_AUTH_SOCK: the path of its socket, `none`, or `$NAME` of a variable with the path. */
+  /**
+   * The agent, if it is not the one in SSH_AUTH_SOCK: the path of its socket, `none`, or `$NAME` for a variable that
+   * contains the path.
+   */
   readonly agent?: string | undefined
   readonly certificateFiles?: readonly string[] | undefined
 }
 
-/** Private keys in home, by fingerprint, and additional login options. */
+/** Private keys in home, keyed by fingerprint, and additional login options. */
 export interface Keys {
   /** Returns the stored options of a login. */
   findLogin(target: LoginTarget): Promise<LoginOptions>
   /** Stores the options of a login. */
   rememberLogin(target: LoginTarget, options: LoginOptions): Promise<void>
   /**
-   * The file of the private key with this `SHA256:…` fingerprint, if home knows it. The file may no
-   * longer exist.
+   * The file of the private key with this `SHA256:…` fingerprint, if it is stored in home. The file may no longer
+   * exist.
    */
   find(fingerprint: string): Promise<string | undefined>
-  /** Stores that the key with this fingerprint is in `file`, without copying it. */
+  /** Records that the key with this fingerprint is in `file`, without copying it. */
   remember(fingerprint: string, file: string): Promise<void>
   /** Stores a private key that fleet generated. Durable once it resolves. */
   keep(fingerprint: string, privateKey: string): Promise<void>

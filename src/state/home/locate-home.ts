@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 import type { Environment } from '../../os/environment.ts'
 
 /**
- * The directory of a user's private files: `$FLEET_HOME`, else `$XDG_DATA_HOME/fleet` if that is
- * absolute (XDG Base Directory specification), else the platform's default. It may not exist.
+ * Returns the directory of a user's private files: `$FLEET_HOME`, else `$XDG_DATA_HOME/fleet` if that is absolute (XDG
+ * Base Directory specification), else the platform's default. It may not exist.
  */
 export function locateHome(env: Environment, platform: NodeJS.Platform = process.platform): string {
   if (env['FLEET_HOME']) return resolve(env['FLEET_HOME'])
@@ -18,7 +18,7 @@ export function locateHome(env: Environment, platform: NodeJS.Platform = process
   return join(user, '.local', 'share', 'fleet')
 }
 
-/** The owner of a directory, or of its nearest parent that exists. */
+/** Returns the owner of a directory, or of its nearest existing parent. */
 function ownerOf(folder: string): { readonly uid: number; readonly isThere: boolean } | undefined {
   for (let [place, exists] = [folder, true]; ; [place, exists] = [dirname(place), false]) {
     try {
@@ -30,9 +30,9 @@ function ownerOf(folder: string): { readonly uid: number; readonly isThere: bool
 }
 
 /**
- * The user id of another user who owns `home`, as after `sudo -E`; `undefined` if it belongs to
- * this user. The owner could read or replace the files, and could not use files that this user
- * creates. A directory in `$FLEET_HOME` that does not exist yet is accepted.
+ * Returns the user ID of another user who owns `home`, as after `sudo -E`; `undefined` if it belongs to this user. The
+ * owner could read or replace the files, but could not use files that this user creates. A directory in `$FLEET_HOME`
+ * that does not exist yet is accepted.
  */
 export function foreignOwner(home: string, env: Environment): number | undefined {
   const uidOfUser = process.getuid?.()

@@ -19,7 +19,7 @@ export interface ProviderScope {
  * refers to any longer. Stored in home.
  */
 export interface ProviderScopes {
-  /** Returns the scopes of the inventory with this id, the oldest first. */
+  /** Returns the scopes of the inventory with this id, oldest first. */
   read(inventory: string): Promise<readonly ProviderScope[]>
   /** Adds a scope. Durable once it resolves. */
   remember(inventory: string, scope: ProviderScope): Promise<void>
@@ -28,7 +28,7 @@ export interface ProviderScopes {
 /** Keys of a record's resources that locate a host, and that are also names of options. */
 const locationKeys = ['region', 'profile', 'subscription', 'tenant', 'cloud'] as const
 
-/** The scope of a host. Its record takes precedence over its options, which may have changed. */
+/** Returns the scope of a host. Its record takes precedence over its options, which may have changed. */
 export const scopeOf = (
   driver: string,
   options: ProviderScope['options'] = {},

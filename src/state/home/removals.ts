@@ -15,12 +15,11 @@ export interface RemovedHost {
 }
 
 /**
- * Unfinished removals that this user started on this computer, stored in home. The host record in
- * the inventory also contains this state, but everyone who can push to the inventory's repository
- * can write a record.
+ * Unfinished removals that this user started on this computer, stored in home. The host record in the inventory also
+ * contains this state, but anyone who can push to the inventory's repository can write a record.
  */
 export interface Removals {
-  /** Stores that a removal has started. Durable once it resolves. */
+  /** Records that a removal has started. Durable once it resolves. */
   begin(host: RemovedHost): Promise<void>
   hasStarted(host: RemovedHost): Promise<boolean>
   end(host: RemovedHost): Promise<void>

@@ -6,7 +6,7 @@ import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from '../../os/replace-file.ts'
 
-/** A driver package whose code may run for one inventory while it is unchanged. */
+/** A driver package whose code may run for one inventory until the code changes. */
 export interface TrustedDriver {
   /** Real path of the inventory. */
   readonly inventory: string
@@ -27,10 +27,7 @@ export interface TrustedInventory {
   readonly owner: number
 }
 
-/**
- * A file or directory of this computer, outside the inventory's directory, that hosts of the
- * inventory can use.
- */
+/** A file or directory on this computer, outside the inventory's directory, that the inventory's hosts can use. */
 export interface AllowedPath {
   /** Real path of the inventory. */
   readonly inventory: string
@@ -42,11 +39,11 @@ export interface AllowedPath {
 export interface TrustedAlias {
   /** Real path of the inventory. */
   readonly inventory: string
-  /** The alias as in the machine's record: `[user@]host[:port]`. */
+  /** The alias as written in the machine's record: `[user@]host[:port]`. */
   readonly alias: string
 }
 
-/** An environment variable of the user whose value a stack may pass to hosts of an inventory. */
+/** An environment variable of the user, whose value a stack may pass to hosts of an inventory. */
 export interface AllowedVariable {
   /** Real path of the inventory. */
   readonly inventory: string
@@ -69,7 +66,10 @@ export interface TrustRecords {
 export interface Trust {
   read(): Promise<TrustRecords>
   update(change: (before: TrustRecords) => TrustRecords): Promise<void>
-  /** The private directory for copies of trusted packages, from which they are run. It may not exist yet. */
+  /**
+   * The private directory with copies of trusted packages; the packages are run from these copies. It may not exist
+   * yet.
+   */
   readonly packages: string
 }
 
@@ -80,7 +80,7 @@ const nothing: TrustRecords = {
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
-/** Reads a file that only this user can have written; `undefined` if it does not exist. */
+/** Reads a file that only this user could have written; `undefined` if it does not exist. */
 async function readOwnFile(file: string): Promise<string | undefined> {
   const noFollow = process.platform === 'win32' ? 0 : constants.O_NOFOLLOW
   const handle = await open(file, constants.O_RDONLY | noFollow).catch((error: unknown) => {

@@ -7,20 +7,20 @@ import type { ValidInventory } from './inventory.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
 
 /**
- * Caches parsed and validated inventories by their text. The cache can be lost at any time, so its
- * methods never reject.
+ * Caches parsed and validated inventories, keyed by their text. The cache may be lost at any time, so its methods never
+ * reject.
  */
 export interface InventoryCache {
-  /** Returns the parsed inventory of this text, if it is cached. */
+  /** Returns the parsed inventory for this text, if it is cached. */
   find(file: string, text: string): Promise<ValidInventory | undefined>
   keep(file: string, text: string, valid: ValidInventory): Promise<void>
 }
 
-/** Maximum number of cached inventories, each with its last text. */
+/** Maximum number of cached inventories; only the last text of each is cached. */
 const maxFiles = 16
 /**
- * Limits of the cache in memory: the number of inventories, and the length of a text in characters
- * (about 2,500 machines).
+ * Limits of the in-memory cache: the number of inventories, and the length of a text in characters (about 2,500
+ * machines).
  */
 const [maxInMemory, maxTextLength] = [4, 1 << 20]
 /** Maximum size of a file in bytes; about 40,000 machines. */
@@ -36,7 +36,7 @@ interface CacheEntry extends ValidInventory {
   readonly text: string
 }
 
-/** Reads a file that only this user can have written. Throws for any other. */
+/** Reads a file that only this user could have written. Throws for any other file. */
 async function readPrivate(file: string): Promise<Buffer> {
   const noFollow = process.platform === 'win32' ? 0 : constants.O_NOFOLLOW
   const handle = await open(file, constants.O_RDONLY | noFollow)
@@ -90,8 +90,8 @@ export function createMemoryCache(): MemoryCache {
 }
 
 /**
- * Opens the cache in a private directory. `build` identifies the program: another version may
- * validate differently. `read` is a cache in memory that is used first.
+ * Opens the cache in a private directory. `build` identifies the program: another version may validate differently.
+ * `read` is an in-memory cache that is used first.
  */
 export function openInventoryCache(
   folder: string,

@@ -15,15 +15,15 @@ const tooLarge = (file: string): UserError =>
   })
 
 /**
- * Reads an inventory file. Throws kind `inventory` if it is larger than the maximum, without reading
- * the rest, which may be endless.
+ * Reads an inventory file. Throws kind `inventory` if it is larger than the maximum, without reading the rest, because
+ * the file may be endless.
  */
 export async function readInventoryFile(file: string): Promise<Buffer> {
   const handle = await open(file)
   try {
     const chunks: Buffer[] = []
     let size = 0
-    // A regular file is read as one chunk, which is not copied. The size of a pipe is 0.
+    // A regular file is read as one chunk, to avoid a copy. The size of a pipe is 0.
     let next = Math.min((await handle.stat()).size, maxFileSize) + 1
     for (;;) {
       const { bytesRead, buffer } = await handle.read({ buffer: Buffer.allocUnsafe(next) })

@@ -15,10 +15,10 @@ export interface InventoryDocument {
 /** A key and its value, with their positions in the text. */
 export type ParsedPair = Pair<ParsedNode, ParsedNode | null>
 
-/** Maximum number of alias expansions, against exponential expansion ("billion laughs"). */
+/** Maximum number of alias expansions, to prevent exponential expansion ("billion laughs"). */
 const maxAliases = 10_000
 
-/** Messages by the parser's error code. The parser's own messages may quote a secret. */
+/** Messages, keyed by the parser's error code. The parser's own messages may quote a secret. */
 const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   ALIAS_PROPS: 'an alias cannot have an anchor or a tag',
   BAD_ALIAS: 'unknown or malformed alias (quote a value that begins with * or &)',
@@ -57,8 +57,8 @@ const duplicateHints = {
 } as const
 
 /**
- * Explains a duplicate entry or a duplicate host record: two branches added it in different places,
- * so that a line merge kept both.
+ * Explains a duplicate entry or a duplicate host record: two branches added it in different places, so a line merge
+ * kept both.
  */
 function explainDuplicate(root: Document.Parsed, text: string, offset: number): string | undefined {
   for (const [section, remedy] of Object.entries(duplicateHints)) {
@@ -83,9 +83,8 @@ function explainDuplicate(root: Document.Parsed, text: string, offset: number): 
 }
 
 /**
- * Finds content that YAML or the parser allows and an inventory does not: duplicate keys, for which
- * the parser's check is quadratic; `__proto__`, which zod ignores; and hidden characters, also as
- * escapes.
+ * Finds content that YAML or the parser allows and an inventory does not: duplicate keys, for which the parser's check
+ * is quadratic; `__proto__`, which zod ignores; and hidden characters, including escaped ones.
  */
 function findForbidden(root: Document.Parsed, text: string): Problem[] {
   const problems: Problem[] = []
@@ -115,7 +114,10 @@ function findForbidden(root: Document.Parsed, text: string): Problem[] {
   return problems
 }
 
-/** Maximum length of a text for the complete YAML parser, in characters. It needs a second for two million. */
+/**
+ * Maximum length of a text for the complete YAML parser, in characters. The parser takes a second for two million
+ * characters.
+ */
 const maxLength = 4 * 2 ** 20
 
 /** Parses the text of `file`. Throws kind `inventory` with every syntax error. */
@@ -149,7 +151,7 @@ export function parseInventoryDocument(text: string, file: string): InventoryDoc
   }
 }
 
-/** The problem with the aliases or merge keys of a text; `undefined` for other errors. */
+/** Returns the problem with the aliases or merge keys of a text; `undefined` for other errors. */
 function explainExpansion(root: Document.Parsed, error: unknown): Problem | undefined {
   const isMerge = messageOf(error).startsWith('Merge sources')
   if (!isMerge && !(error instanceof ReferenceError)) return undefined
@@ -171,7 +173,7 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
   return problem
 }
 
-/** The pairs of a parsed map. */
+/** Returns the pairs of a parsed map. */
 export const pairsOf = (map: YAMLMap): readonly ParsedPair[] => map.items as ParsedPair[]
 
 /**
@@ -181,10 +183,10 @@ export const pairsOf = (map: YAMLMap): readonly ParsedPair[] => map.items as Par
 export const mergesKeys = ({ key }: ParsedPair): boolean =>
   isScalar(key) && key.source === '<<' && key.type === 'PLAIN'
 
-/** The text of a pair's key. */
+/** Returns the text of a pair's key. */
 export const keyOf = ({ key }: ParsedPair): string => (isScalar(key) ? String(key.value) : '')
 
-/** The pair with this key, except pairs from a merge key (`<<`). */
+/** Returns the pair with this key, ignoring pairs from a merge key (`<<`). */
 export const findPair = (map: YAMLMap, key: string): ParsedPair | undefined =>
   pairsOf(map).find((pair) => keyOf(pair) === key && !mergesKeys(pair))
 

@@ -15,7 +15,7 @@ import { applyEdits, changeMap, removeLines } from '../yaml/edit-mapping.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
-/** The shared sections, with the type of their entries. */
+/** The sections of shared entries, with the types of their entries. */
 interface SharedEntries {
   readonly operators: OperatorEntry
   readonly profiles: ProfileEntry
@@ -25,7 +25,7 @@ interface SharedEntries {
 /** Names of the sections' entries in messages. */
 const titles = { operators: 'operator', profiles: 'profile', swarms: 'swarm' } as const
 
-/** Validates an entry before it is written. Throws kind `usage` if it could not be read back. */
+/** Validates an entry before it is written. Throws kind `usage` if the entry could not be read back. */
 export function validateShared<Section extends keyof SharedEntries>(
   section: Section,
   name: string,
@@ -37,10 +37,7 @@ export function validateShared<Section extends keyof SharedEntries>(
   throw new UserError('usage', `${titles[section]} ${name}: expected ${describeExpected(issue)}`)
 }
 
-/**
- * The data of a file after setting one entry of a section, or removing it. An empty section is
- * removed.
- */
+/** Returns the data of a file after setting or removing one entry of a section. An empty section is removed. */
 function dataWith(
   data: Values,
   section: keyof SharedEntries,

@@ -45,11 +45,11 @@ export interface FileInventoryOptions {
   readonly loadOptions: LoadOptions
   /** A cache of parsed texts. */
   readonly cache?: InventoryCache
-  /** How long to wait for other writers, in milliseconds (default: that of `withLock`). */
+  /** How long to wait for other writers, in milliseconds (default: the default of `withLock`). */
   readonly lockTimeout?: number
-  /** The directory where the search for the inventory started; absent if the file was given. */
+  /** The directory where the search for the inventory started; absent if the file was specified. */
   readonly searchedFrom?: string | undefined
-  /** Called after each write, in the order of writes of all processes. */
+  /** Called after each write, in the order in which all processes write. */
   readonly onWritten?: (edit: TextEdit) => void
 }
 
@@ -58,10 +58,10 @@ const maxAttempts = 10
 
 type Update = Parameters<InventoryStore['update']>
 
-/** Computes the new text from the newest text; `undefined` for no change. */
+/** Computes the new text from the newest text; resolves to `undefined` if there is no change. */
 type EditText = (read: ReadInventory) => Promise<string | undefined>
 
-/** The error if there is no inventory. `searchedFrom` is the directory where the search started. */
+/** Creates the error for a missing inventory. `searchedFrom` is the directory where the search started. */
 const missingInventory = (file: string, searchedFrom?: string, cause?: unknown): UserError =>
   new UserError(
     'inventory',
@@ -87,7 +87,7 @@ async function readBytes(file: string, searchedFrom: string | undefined): Promis
   })
 }
 
-/** Identifies a version of a file without reading it. */
+/** Returns a value that identifies a version of a file, without reading the file. */
 async function fingerprint(file: string): Promise<string> {
   const { ino, size, mtimeNs } = await stat(file, { bigint: true })
   return [ino, size, mtimeNs].join()
@@ -100,8 +100,8 @@ interface ReadInventory {
 }
 
 /**
- * The inventory after setting one entry. A removal returns it unchanged, because no further change
- * follows.
+ * Returns the inventory after setting one entry. If the entry is removed, returns the inventory unchanged, because no
+ * further change follows.
  */
 const withMachine = (
   inventory: Inventory,
@@ -138,7 +138,7 @@ export function openFileInventory(
     return inventoryOf(valid)
   }
 
-  /** Parses the file unless it is unchanged: one command reads it often. */
+  /** Parses the file only if it has changed, because one command reads it many times. */
   const readFresh = async (): Promise<ReadInventory> => {
     const bytes = await readBytes(location, searchedFrom)
     if (newest === undefined || !newest.bytes.equals(bytes)) {
@@ -215,7 +215,7 @@ export function openFileInventory(
       const { editShared, validateShared } = await import('./edit-shared-entries.ts')
       const after = changed && validateShared('profiles', name, changed)
       const edited = editShared(text, ['profiles', name, after], location)
-      await parseText(edited) // checks that all machines are valid with it
+      await parseText(edited) // checks that all machines are valid with the changed profile
       return edited
     }
 

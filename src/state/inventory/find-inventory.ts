@@ -15,7 +15,7 @@ interface Search {
   readonly cwd: string
   readonly home: string
   readonly env: Environment
-  /** Loads the trust records, for an inventory of another user. */
+  /** Loads the trust records, which are needed for another user's inventory. */
   readonly trust: () => Promise<Pick<Trust, 'read'>>
 }
 
@@ -31,7 +31,7 @@ function* foldersUpFrom(folder: string): Generator<string> {
   if (parent !== folder) yield* foldersUpFrom(parent)
 }
 
-/** The nearest machines.yaml in `cwd` or a parent directory, regardless of its owner. */
+/** Returns the nearest machines.yaml in `cwd` or a parent directory, regardless of its owner. */
 export async function nearestInventory(cwd: string): Promise<string | undefined> {
   for (const folder of foldersUpFrom(resolve(cwd))) {
     const path = join(folder, inventoryFileName)
@@ -47,7 +47,7 @@ export async function nearestInventory(cwd: string): Promise<string | undefined>
 async function findForeignWriter(path: string, env: Environment): Promise<string | undefined> {
   const me = process.getuid?.()
   if (me === undefined) return undefined
-  // With sudo, files of the calling user are trusted, as in git.
+  // With sudo, files of the user who called sudo are trusted, as in git.
   const sudoer = me === 0 && env['SUDO_UID'] ? Number(env['SUDO_UID']) : me
   const { uid, mode } = await lstat(path)
   if (uid !== me && uid !== 0 && uid !== sudoer)
@@ -92,10 +92,9 @@ async function checkOwners(path: string, { env, trust }: Search): Promise<void> 
 }
 
 /**
- * The path of the inventory: the explicit one, else the nearest machines.yaml in `cwd` or a parent
- * directory, else the one in home. If it does not exist, reading it fails with a hint to run `fleet
- * init`. Throws kind `inventory` for a file that another user may have created and for one that is
- * not a regular file, unless it is explicit.
+ * Returns the path of the inventory: the explicit path, else the nearest machines.yaml in `cwd` or a parent directory,
+ * else the one in home. If it does not exist, reading it fails with a hint to run `fleet init`. Throws kind `inventory`
+ * for a file that another user may have created and for one that is not a regular file, unless it is explicit.
  */
 export async function findInventory(search: Search): Promise<string> {
   const { named, cwd, home } = search

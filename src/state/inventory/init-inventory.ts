@@ -10,7 +10,7 @@ import type { GitSetup } from '../merge/git-merge-driver.ts'
 export interface NewInventory {
   /** Id of the fleet. */
   readonly id: string
-  /** The files that were written, the inventory first. */
+  /** The files that were written, starting with the inventory. */
   readonly files: readonly string[]
   /** The result of configuring git; undefined outside a work tree. */
   readonly git: GitSetup | undefined
@@ -19,8 +19,8 @@ export interface NewInventory {
 const schemaFileName = 'machines.schema.json'
 
 /**
- * The text of an inventory without machines. The id is quoted because 01234567 and 97598e81 would
- * be numbers.
+ * Returns the text of an inventory without machines. The id is quoted because ids such as 01234567 and 97598e81 would
+ * otherwise be numbers.
  */
 export const writeNewInventory = (id: string): string => `\
 # yaml-language-server: $schema=./${schemaFileName}

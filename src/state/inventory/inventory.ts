@@ -25,11 +25,11 @@ import type { Swarms } from '../../machine/swarms.ts'
 import { noProfile, unknownMachine } from '../../machine/unknown-name.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** The contents of an inventory at one time. */
+/** The contents of an inventory at one point in time. */
 export interface Inventory {
   /** Identifies this fleet in tags at providers. */
   readonly id: string
-  /** Shared driver options, by driver. */
+  /** Shared driver options, keyed by driver. */
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly operators: Operators
   /** Whether changes are committed to git. */
@@ -96,17 +96,17 @@ export interface InventoryStore {
    */
   read(): Promise<Inventory>
   /**
-   * Replaces the entry of a machine by the result of `change`, which gets the newest entry under
-   * the lock; `undefined` means no entry. Nothing is written if `change` throws or changes nothing.
-   * Durable once it resolves. Throws kind `locked` if other processes hold the lock for too long.
+   * Replaces the entry of a machine with the result of `change`, which receives the newest entry under the lock;
+   * `undefined` means no entry. Nothing is written if `change` throws or changes nothing. Durable once it resolves.
+   * Throws kind `locked` if other processes hold the lock for too long.
    */
   update(
     name: MachineName,
     change: (entry: MachineEntry | undefined, inventory: Inventory) => MachineEntry | undefined,
   ): Promise<void>
   /**
-   * Like `update`, for several machines in one write: all entries change, or none. `change` gets
-   * the inventory with the preceding changes, and cannot remove an entry.
+   * Like `update`, for several machines in one write: all entries change, or none. `change` receives the inventory with
+   * the preceding changes, and cannot remove an entry.
    */
   updateAll(
     names: readonly MachineName[],
@@ -128,8 +128,8 @@ export interface InventoryStore {
     change: (entry: SwarmEntry | undefined, inventory: Inventory) => SwarmEntry | undefined,
   ): Promise<void>
   /**
-   * Renames a machine and updates `via` of machines that use it as jump host, in one write. Throws
-   * kind `unknown-machine`, or `usage` if the new name is taken.
+   * Renames a machine and updates `via` in machines that use it as a jump host, in one write. Throws kind
+   * `unknown-machine`, or `usage` if the new name is taken.
    */
   rename(from: MachineName, to: MachineName): Promise<void>
 }
@@ -159,8 +159,8 @@ export function checkRename(
 }
 
 /**
- * The entry of a machine, or the initial entry if a profile's `count` includes it; `undefined` for
- * an unknown name.
+ * Returns the entry of a machine, or its initial entry if a profile's `count` includes it; `undefined` for an unknown
+ * name.
  */
 export const entryFor = (
   { entries, profiles }: Pick<Inventory, 'entries' | 'profiles'>,

@@ -16,8 +16,8 @@ function describeOptions({ options }: DriverOptions): JsonSchema {
 }
 
 /**
- * The JSON Schema (2020-12) of machines.yaml, for editors. Validates the options of the given
- * drivers; other drivers may have any options.
+ * Returns the JSON Schema (2020-12) of machines.yaml, for editors. Validates the options of the given drivers; other
+ * drivers may have any options.
  */
 export function describeInventoryFile(drivers: readonly DriverOptions[]): JsonSchema {
   const schema = z.toJSONSchema(inventoryFile, {
@@ -29,7 +29,7 @@ export function describeInventoryFile(drivers: readonly DriverOptions[]): JsonSc
       if (zodSchema === machineEntry || zodSchema === profileEntry) {
         jsonSchema.allOf = drivers.map((driver) => ({
           if: { properties: { driver: { const: driver.name } }, required: ['driver'] },
-          // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
+          // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
           then: { properties: { options: describeOptions(driver) } },
         }))
       }
@@ -43,6 +43,6 @@ export function describeInventoryFile(drivers: readonly DriverOptions[]): JsonSc
   return { ...schema, title: 'fleet inventory (machines.yaml)' }
 }
 
-/** The text of machines.schema.json. */
+/** Returns the text of machines.schema.json. */
 export const writeInventorySchema = (drivers: readonly DriverOptions[]): string =>
   `${JSON.stringify(describeInventoryFile(drivers), undefined, 2)}\n`

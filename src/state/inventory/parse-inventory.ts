@@ -11,7 +11,7 @@ import type { ValidInventory } from './inventory.ts'
 import { optionsIn, schemaFor } from './check/options-in-file.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** The options schema of a driver; `undefined` for an unknown driver. */
+/** Returns the options schema of a driver; `undefined` for an unknown driver. */
 export type OptionsOf = (driver: string) => z.ZodObject | undefined
 
 /** The known options schemas of drivers. */
@@ -19,7 +19,7 @@ interface KnownOptions {
   readonly optionsOf: OptionsOf
 }
 
-/** Loads the options schemas of these drivers, as far as they are available. */
+/** Loads the options schemas of these drivers, if they are available. */
 export type LoadOptions = (drivers: readonly string[]) => Promise<KnownOptions>
 
 /** A parsed and validated inventory. */
@@ -71,7 +71,7 @@ function checkOptions(
   })
 }
 
-/** Finds settings of profiles and entries that do not result in valid machines. */
+/** Finds settings of profiles and entries that result in invalid machines. */
 const checkSpecs = (file: InventoryFile, { root }: InventoryDocument): readonly Problem[] =>
   findSpecProblems(file).map(({ path, message }) => {
     const { node, keyOffset } = locate(root, path)
@@ -91,7 +91,7 @@ export function checkDriverOptions(
   if (problems.length > 0) throw inventoryError(file, document.text, problems)
 }
 
-/** The names of machines in the order of the text: an object would list names that look like numbers first. */
+/** Returns the names of machines in the order of the text: an object would list names that look like numbers first. */
 function namesInOrder({ root }: InventoryDocument, machines: object): readonly string[] {
   const { node } = locate(root, ['machines'])
   const written = isMap(node)

@@ -10,7 +10,7 @@ export interface ResolvedPath {
   readonly isInside: boolean
 }
 
-/** Whether a path is `folder` itself, or in it. */
+/** Whether a path is `folder` itself or inside it. */
 const isWithin = (folder: string, path: string): boolean => {
   const fromFolder = relative(folder, path)
   return fromFolder !== '..' && !fromFolder.startsWith(`..${sep}`) && !isAbsolute(fromFolder)

@@ -6,13 +6,13 @@ import { endOfLines, endOfPair, isBlankLine, nextLine, startOfLines } from '../y
 
 /** The sections of an inventory whose entries are merged one by one. */
 export const sections = ['operators', 'profiles', 'stacks', 'swarms', 'machines'] as const
-/** A section. */
+/** The name of a section. */
 export type Section = (typeof sections)[number]
 
-/** The lines of one entry, with the comments above it. */
+/** The lines of one entry, including the comments above it. */
 export interface Block {
   readonly name: string
-  /** Without the final line break. */
+  /** The text without the final line break. */
   readonly text: string
   /** The blank lines above it. */
   readonly gap: string
@@ -28,8 +28,8 @@ export interface SplitInventory {
 }
 
 /**
- * The line that replaces the entries of a section. YAML does not allow the character, so no
- * inventory contains such a line.
+ * The line that replaces the entries of a section. YAML does not allow this character, so no inventory contains such a
+ * line.
  */
 const placeholder = (section: Section): string => `\u0001${section}`
 
@@ -49,7 +49,7 @@ function blocksOf(text: string, map: YAMLMap): readonly Block[] {
   })
 }
 
-/** Splits a text; `undefined` if a section is not in block style, as in JSON or behind an alias. */
+/** Splits a text; `undefined` if a section is not in block style, as in JSON or after an alias. */
 export function splitInventory({ text, root }: InventoryDocument): SplitInventory | undefined {
   const { contents } = root
   if (!isMap(contents) || contents.flow || !text.endsWith('\n')) return undefined
@@ -81,8 +81,8 @@ export function splitInventory({ text, root }: InventoryDocument): SplitInventor
 const plainHeading = (section: Section): string => `${section}:\n${placeholder(section)}\n`
 
 /**
- * The other lines without the headings of sections that are not in `known`, because both sides may
- * add different headings at the same place.
+ * Returns the other lines without the headings of sections that are not in `known`, because the two sides may add
+ * different headings in the same place.
  */
 export function withoutNewHeadings(
   { skeleton }: SplitInventory,
@@ -93,7 +93,7 @@ export function withoutNewHeadings(
     .reduce((text, section) => text.replace(plainHeading(section), ''), skeleton)
 }
 
-/** Adds a heading, above the machines, for each section that has entries and no heading. */
+/** Adds a heading, above the machines, for each section that has entries but no heading. */
 export function withHeadings(skeleton: string, blocks: SplitInventory['blocks']): string {
   const missing = sections.filter(
     (section) => (blocks.get(section) ?? []).length > 0 && !skeleton.includes(placeholder(section)),

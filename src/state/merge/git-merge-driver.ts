@@ -7,17 +7,16 @@ import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
- * The command that git runs (gitattributes(5), "Defining a custom merge driver"). Exit code 4 means
- * conflicts. If fleet is missing or fails, git merges lines, because otherwise it would take our
- * side as the result.
+ * The command that git runs (gitattributes(5), "Defining a custom merge driver"). Exit code 4 means conflicts. If fleet
+ * is missing or fails, the command makes git merge lines, because otherwise git would use our side as the result.
  */
 const driver =
   'fleet merge %O %A %B; case $? in 0) ;; 4) exit 1;; *) git merge-file %A %O %B;; esac'
 
 /**
- * Adds a line to a configuration file of git, such as .gitignore, which may not exist. Resolves to
- * whether the line was missing. Throws kind `inventory` for a link, which in a clone could point to
- * any file of the user, and which git does not follow either.
+ * Adds a line to a git configuration file, such as .gitignore, which may not exist. Resolves to whether the line was
+ * missing. Throws kind `inventory` for a symbolic link, which in a clone could point to any of the user's files, and
+ * which git does not follow either.
  */
 export async function addLine(file: string, line: string): Promise<boolean> {
   try {
@@ -53,13 +52,13 @@ async function isInWorkTree(folder: string): Promise<boolean> {
 }
 
 /**
- * A pattern of gitignore(5) that matches only the file `name` in the directory of the pattern; `after` is a pattern for the
- * end of its name.
+ * Returns a pattern for gitignore(5) that matches only the file `name` in the directory of the pattern; `after` is a
+ * pattern for the end of its name.
  */
 const exactly = (name: string, after = ''): string =>
   `/${name.replaceAll(/[\\*?[\]]/g, '\\$&')}${after}`
 
-/** A pattern for gitattributes(5), which ends at the first blank unless it is quoted as in C. */
+/** Returns a pattern for gitattributes(5), which ends at the first blank unless it is quoted as in C. */
 const attributePattern = (pattern: string): string =>
   /[\s"]/.test(pattern) ? `"${pattern.replaceAll(/["\\]/g, '\\$&')}"` : pattern
 

@@ -4,7 +4,7 @@ const marker = /^(?:<{7}|>{7})(?: |\r?$)/gm
 /** A line with a key and no value, such as the name of an entry. */
 const openLine = /^([ \t]+)["']?([\w.-]+)["']?:[ \t]*(?:#.*)?\r?$/gm
 
-/** The indentation of entries: that of the first key below `machines:`. */
+/** Returns the indentation of entries: the indentation of the first key below `machines:`. */
 function indentOf(text: string): string | undefined {
   const machines = /^machines:.*$/m.exec(text)
   if (machines === null) return undefined
@@ -14,7 +14,7 @@ function indentOf(text: string): string | undefined {
   )[0]
 }
 
-/** The machines in a conflict: those named between its markers, else the last one named above. */
+/** Returns the machines in a conflict: the machines named between its markers, else the last machine named above it. */
 function namesIn(text: string, start: number, end: number): readonly string[] {
   const indent = indentOf(text)
   const named = Array.from(text.slice(0, end).matchAll(openLine))
@@ -25,7 +25,7 @@ function namesIn(text: string, start: number, end: number): readonly string[] {
   return [...new Set(found.map(({ name }) => name))]
 }
 
-/** Finds conflict markers of git, and names the machines at the first marker of each conflict. */
+/** Finds git's conflict markers, and names the machines at the first marker of each conflict. */
 export function findConflicts(text: string): readonly Problem[] {
   const markers = Array.from(text.matchAll(marker), ({ index, 0: line }) => ({
     index,

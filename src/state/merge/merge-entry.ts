@@ -18,7 +18,7 @@ export interface ParsedEntry {
   readonly data: unknown
 }
 
-/** An entry on all sides; `undefined` where it does not exist. */
+/** An entry on all sides; `undefined` on sides where it does not exist. */
 export interface EntrySides {
   readonly section: Section
   readonly base: ParsedEntry | undefined
@@ -26,7 +26,7 @@ export interface EntrySides {
   readonly theirs: ParsedEntry | undefined
 }
 
-/** The merged lines, `undefined` if the entry was removed; or the reason of a conflict. */
+/** The merged lines (`undefined` if the entry was removed) or, if there is a conflict, its lines and the reason. */
 export type MergedEntry =
   | { readonly text: string | undefined }
   | { readonly text: string; readonly conflict: string }
@@ -37,7 +37,7 @@ const entriesIn = (text: string): Readonly<Record<string, unknown>> =>
   (parseInventoryDocument(text, '').data as { machines: Readonly<Record<string, unknown>> })
     .machines
 
-/** Whether both are the same text, or both do not exist. */
+/** Whether two versions of an entry have the same text, or neither exists. */
 const isSame = (a: ParsedEntry | undefined, b: ParsedEntry | undefined): boolean =>
   a?.text === b?.text
 
@@ -56,7 +56,7 @@ function hostIn(entry: ParsedEntry | undefined): string | undefined {
   return host && (host.id ?? host.address ?? host.token)
 }
 
-/** The message for two hosts with the same name. */
+/** Returns the message for two hosts with the same name. */
 const describeTwoHosts = (name: string, [one, other]: readonly [string, string]): string =>
   `${name} has two different hosts, ${one} and ${other}: rename one entry, or keep only one (fleet gc finds hosts that are not in the inventory)`
 
@@ -143,8 +143,8 @@ async function mergeBoth(
 }
 
 /**
- * Merges an entry. If only one side changed it, its lines are used unchanged; if both did, the data
- * is merged key by key. Conflicts are put between markers.
+ * Merges an entry. If only one side changed it, its lines are used unchanged; if both did, the data is merged key by
+ * key. Conflicts are placed between markers.
  */
 export async function mergeEntry(
   name: string,

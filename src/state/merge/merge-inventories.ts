@@ -19,7 +19,7 @@ import { lineBreakOf } from '../yaml/layout.ts'
 /** The result of merging an inventory. */
 export interface MergedInventory {
   readonly text: string
-  /** Conflicts that the user must resolve, which are between markers in the text. */
+  /** Conflicts that the user must resolve. In the text, they are between markers. */
   readonly conflicts: readonly string[]
 }
 
@@ -52,7 +52,10 @@ function entryIn(side: Side, section: Section, name: string): ParsedEntry | unde
   return block && { text: block.text, data: dataIn(side.document, section)[name] }
 }
 
-/** The position of a new name: machines by name, others after their predecessor. */
+/**
+ * Returns the position at which to insert a name that only the other side has: machines are sorted by name, other
+ * entries follow their predecessor on that side.
+ */
 function indexFor(
   section: Section,
   name: string,
@@ -70,7 +73,7 @@ function indexFor(
   return before === undefined ? 0 : order.indexOf(before) + 1
 }
 
-/** The names of both sides: our order, with their additional names inserted. */
+/** Returns the names on both sides: our names in our order, with the names that only their side has inserted. */
 function mergeOrder({ ours, theirs }: Sides, section: Section): readonly string[] {
   const order = [...namesIn(ours, section)]
   const added = namesIn(theirs, section)
@@ -81,8 +84,8 @@ function mergeOrder({ ours, theirs }: Sides, section: Section): readonly string[
 }
 
 /**
- * The blank lines above an entry: its own, except that the first entry has none and later ones are
- * separated like others.
+ * Returns the blank lines above an entry: none above the first entry, else the blank lines that a side has above it or,
+ * by default, above another entry.
  */
 function gapFor(sides: Sides, section: Section, name: string, isFirst: boolean): string {
   if (isFirst) return ''
@@ -120,7 +123,7 @@ async function mergeSection(
   return { blocks, conflicts }
 }
 
-/** The line break of the result: ours, unless only theirs differs from the base. */
+/** Returns the line break of the result: ours, unless only theirs differs from the base. */
 function mergeLineBreaks({ base, ours, theirs }: Versions): string {
   const [before, ourBreak, theirBreak] = [base, ours, theirs].map(lineBreakOf)
   return (ourBreak === before ? theirBreak : ourBreak) ?? '\n'
@@ -129,9 +132,9 @@ function mergeLineBreaks({ base, ours, theirs }: Versions): string {
 const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
 
 /**
- * Merges an inventory entry by entry, so that changes of different machines never conflict. The
- * other lines are merged as git merges lines, and so is the whole text if a side is not an
- * inventory in block style. Windows line breaks are kept.
+ * Merges an inventory entry by entry, so that changes of different machines never conflict. The other lines are merged
+ * line by line, as git does, and so is the whole text if one of the sides is not an inventory in block style. Windows
+ * line breaks are kept.
  */
 export async function mergeInventories(
   versions: Versions,

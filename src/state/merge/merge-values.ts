@@ -9,13 +9,13 @@ export interface MergedValues {
   readonly conflicts: readonly string[]
 }
 
-/** Volatile facts of a host, which are looked up again: either side's value is fine. */
+/** Volatile facts of a host. Either side's value may be used, because the facts are looked up again. */
 const volatileFacts = new Set(['address', 'os', 'arch', 'engine'].map((key) => `host.${key}`))
 
 const valueOf = (value: unknown, key: string): unknown =>
   isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
 
-/** The keys of both sides: ours in order, then additional keys of theirs. */
+/** Returns the keys of both sides: our keys in order, followed by the keys that only their side has. */
 const keysOf = (ours: Values, theirs: Values): readonly string[] => [
   ...new Set([...Object.keys(ours), ...Object.keys(theirs)]),
 ]

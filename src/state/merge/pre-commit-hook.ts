@@ -13,7 +13,10 @@ export interface InstalledHook {
   readonly isNew: boolean
 }
 
-/** The directory of git's hooks, and the path of `folder` relative to the work tree's root, where git runs hooks. */
+/**
+ * Returns the directory of git's hooks, and the path of `folder` relative to the work tree's root, where git runs
+ * hooks.
+ */
 async function findHooks(
   folder: string,
   env: Environment,
@@ -27,13 +30,13 @@ async function findHooks(
   const prefix = await ask('rev-parse', '--show-prefix')
   if (top === undefined || common === undefined || prefix === undefined) return undefined
   const values = await ask('config', '-z', '--type=path', '--get-all', 'core.hooksPath')
-  const [own] = (values ?? '').split('\0').slice(0, -1).toReversed().slice(1) // the last value is that of runGit
+  const [own] = (values ?? '').split('\0').slice(0, -1).toReversed().slice(1) // the last value was set by runGit
   return { hooks: own ? resolve(top, own) : resolve(folder, common, 'hooks'), prefix }
 }
 
 /**
- * The command of the hook. It does nothing in a repository without this inventory, because several
- * repositories can share a directory of hooks.
+ * Returns the command that the hook runs. It does nothing in a repository without this inventory, because several
+ * repositories can share a hooks directory.
  */
 const commandFor = (path: string): string =>
   `! git ls-files --error-unmatch -- ${shellQuote(`:(top,literal)${path}`)} >/dev/null 2>&1 || fleet check --staged ${shellQuote(`--inventory=${path}`)} || exit 1`

@@ -47,9 +47,7 @@ function unitOf(text: string, machines: YAMLMap | undefined): number {
   return columnOf(text, first.key.range[0]) - columnOf(text, entry.key.range[0])
 }
 
-/**
- * Whether entries are separated by blank lines: true if the first two are, and for a single entry.
- */
+/** Whether entries are separated by blank lines: true if the first two entries are, and for a single entry. */
 function isSpaced(text: string, pairs: readonly ParsedPair[]): boolean {
   const [first] = pairs
   return (
@@ -58,7 +56,7 @@ function isSpaced(text: string, pairs: readonly ParsedPair[]): boolean {
   )
 }
 
-/** Inserts an entry into a block map, after the last name that sorts before its own. */
+/** Inserts an entry into a block map, after the last entry whose name sorts before its own. */
 function placeMachine(
   { text, unit }: Layout,
   machines: YAMLMap,
@@ -99,9 +97,7 @@ function placeFirstMachine(
   return [{ start: colon, end, text: '' }, addLinesAfter(text, end, lines)]
 }
 
-/**
- * Removes an entry. The last one leaves `{}`, because a heading without a value looks incomplete.
- */
+/** Removes an entry. Removing the last entry leaves `{}`, because a heading without a value looks incomplete. */
 function removeMachine(
   text: string,
   heading: ParsedPair,
@@ -113,7 +109,7 @@ function removeMachine(
   return [{ start: colon, end: colon, text: ' {}' }, removeLines(text, pair)]
 }
 
-/** The edits that set or remove one machine's entry; none if the layout does not permit it. */
+/** Returns the edits that set or remove one machine's entry; none if the layout does not permit it. */
 export function editsFor(
   { text, root, data }: InventoryDocument,
   name: MachineName,
@@ -152,7 +148,7 @@ function machinesOf(data: unknown): Readonly<Record<string, Values>> {
   return machines ?? {}
 }
 
-/** The data of the file after setting or removing one machine's entry. */
+/** Returns the data of the file after setting or removing one machine's entry. */
 export function dataWith(
   data: unknown,
   name: MachineName,
@@ -180,10 +176,9 @@ function isUnusual({ text, root }: InventoryDocument): boolean {
 }
 
 /**
- * Sets or removes one machine's entry in a text. Everything else, and the unchanged lines of the
- * entry, are kept byte for byte. A new machine is inserted by name, so that branches that add
- * different machines rarely change the same lines. Throws kind `inventory` if the layout, such as an
- * alias, does not permit it.
+ * Sets or removes one machine's entry in a text. Everything else, and the unchanged lines of the entry, are kept byte
+ * for byte. A new machine is inserted in the order of names, so that branches that add different machines rarely change
+ * the same lines. Throws kind `inventory` if the layout, such as an alias, does not permit it.
  *
  * @param file the name of the file, for messages
  */
@@ -208,7 +203,7 @@ export function editInventory(
   )
 }
 
-/** The data of an edited text, to verify the edit; `undefined` if it is not valid YAML. */
+/** Returns the data of an edited text, to verify the edit; `undefined` if it is not valid YAML. */
 function readBack(text: string, file: string): Values | undefined {
   try {
     const { data } = parseInventoryDocument(text, file)

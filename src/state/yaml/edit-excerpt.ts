@@ -14,9 +14,8 @@ interface Part {
 }
 
 /**
- * The indices of entries that an edit of `name` depends on: the first two determine the layout, a
- * new entry follows the name that sorts before it, and comments between entries can belong to
- * either.
+ * Returns the indices of entries that an edit of `name` depends on: the first two determine the layout, a new entry
+ * follows the name that sorts before it, and comments between entries can belong to either.
  */
 function neighbors(names: readonly string[], name: string): ReadonlySet<number> {
   const own = names.indexOf(name)
@@ -35,7 +34,7 @@ function neighbors(names: readonly string[], name: string): ReadonlySet<number> 
   )
 }
 
-/** The parts of a text without the entries that an edit of `name` does not depend on. */
+/** Returns the parts of a text, without the entries that an edit of `name` does not depend on. */
 function partsAround(text: string, { entries, end }: PlainInventory, name: string): Part[] {
   const kept = neighbors(
     entries.map((entry) => entry.name),
@@ -60,7 +59,7 @@ function partsAround(text: string, { entries, end }: PlainInventory, name: strin
   return parts
 }
 
-/** Moves an edit from the excerpt to the whole text; `undefined` if it crosses a boundary. */
+/** Moves an edit from the excerpt to the whole text; `undefined` if it crosses the boundary of a part. */
 function moveEdit(parts: readonly Part[], { start, end, text }: Edit): Edit | undefined {
   const part = parts.find((part) => part.at <= start && end <= part.at + part.end - part.start)
   if (part === undefined) return undefined
@@ -69,9 +68,8 @@ function moveEdit(parts: readonly Part[], { start, end, text }: Edit): Edit | un
 }
 
 /**
- * The whole text after an edit that was computed on an excerpt; `undefined` if the result is not as
- * expected. The excerpt only omits complete entries of a plain text, on which the meaning of the
- * other lines does not depend.
+ * Returns the whole text after an edit that was computed on an excerpt; `undefined` if the result is not as expected.
+ * The excerpt omits only complete entries of a plain text, which do not affect the meaning of the other lines.
  */
 function editPlain(
   text: string,
@@ -91,9 +89,9 @@ function editPlain(
 }
 
 /**
- * Sets or removes one machine's entry in the text of `file`, like {@link editInventory}. In a plain
- * layout it only parses the surrounding entries, so that editing a large inventory is not much
- * slower. The result is parsed and compared.
+ * Sets or removes one machine's entry in the text of `file`, like {@link editInventory}. In a plain layout, it only
+ * parses the surrounding entries, so that editing a large inventory is not much slower. The result is parsed and
+ * compared.
  */
 export function editInventoryText(
   text: string,

@@ -23,7 +23,7 @@ export interface Edit {
   readonly text: string
 }
 
-/** A text, and the number of spaces per level of indentation. */
+/** A text, and its number of spaces per indentation level. */
 export interface Layout {
   readonly text: string
   readonly unit: number
@@ -31,7 +31,7 @@ export interface Layout {
 
 type Values = Readonly<Record<string, unknown>>
 
-/** Applies edits that do not overlap; edits at the same position in the given order. */
+/** Applies edits that do not overlap. Edits at the same position are applied in the given order. */
 export function applyEdits(text: string, edits: readonly Edit[]): string {
   let result = ''
   let done = 0
@@ -42,14 +42,14 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
   return result + text.slice(done)
 }
 
-/** Inserts lines after the line of `offset`. */
+/** Inserts lines after the line that contains `offset`. */
 export function addLinesAfter(text: string, offset: number, lines: readonly string[]): Edit {
   const at = lineEnd(text, offset)
   const lineBreak = lineBreakOf(text)
   return { start: at, end: at, text: lines.map((line) => lineBreak + line).join('') }
 }
 
-/** Removes a pair of a block map with its comments, and the blank lines on one side. */
+/** Removes a pair of a block map, together with its comments and the blank lines above or below it. */
 export function removeLines(text: string, pair: ParsedPair): Edit {
   let start = startOfLines(text, pair)
   let end = nextLine(text, endOfLines(text, pair))
@@ -64,7 +64,7 @@ export function removeLines(text: string, pair: ParsedPair): Edit {
   return { start: unended ? lineEnd(text, start - 1) : start, end, text: '' }
 }
 
-/** Whether the line above is at least as deep as the pair, so that it is not a parent. */
+/** Whether the line above is indented at least as deeply as the pair, and is therefore not its parent. */
 function startsAfterSibling(text: string, start: number, { key }: ParsedPair): boolean {
   const above = lineStart(text, start - 1)
   return text.slice(above, start).search(visible) >= columnOf(text, key.range[0])
@@ -95,7 +95,7 @@ function replaceValue(
   return { start: colon, end, text: ` ${renderInline(value)}` }
 }
 
-/** The edits for a changed value; only the changed keys if both values are maps. */
+/** Returns the edits for a changed value; if both values are maps, only for the changed keys. */
 function changeValue(
   layout: Layout,
   pair: ParsedPair,
@@ -169,8 +169,8 @@ function changeBlockMap(
 }
 
 /**
- * The edits that change the values of `map` from `before` to `after`, keeping unchanged keys. New
- * keys get their position in `after`. A block map must keep at least one key.
+ * Returns the edits that change the values of `map` from `before` to `after`, keeping unchanged keys. New keys are
+ * inserted at their positions in `after`. A block map must keep at least one key.
  */
 export function changeMap(
   layout: Layout,

@@ -9,7 +9,10 @@ type Values = Record<string, unknown>
 /** The content of an inventory in plain YAML, and the positions of its machines. */
 export interface PlainInventory {
   readonly data: Readonly<Values>
-  /** The machines in the order of the text, with the start of their lines. Empty if they are not in block style. */
+  /**
+   * The machines in the order of the text, with the offset of each machine's first line. Empty if they are not in block
+   * style.
+   */
   readonly entries: readonly { readonly name: string; readonly start: number }[]
   /** The start of the line after the last machine. */
   readonly end: number
@@ -20,7 +23,9 @@ class NotPlain extends Error {}
 
 const maxDepth = 16
 
-/** Matches text for the complete parser: tabs, control characters, unusual spaces, and the key `__proto__`. */
+/**
+ * Matches text that requires the complete parser: tabs, control characters, unusual spaces, and the key `__proto__`.
+ */
 const unsupported =
   // oxlint-disable-next-line no-control-regex
   /[\0-\u0009\u000B\u000C\u000E-\u001F\u007F-\u00A0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\p{Cf}\p{Cs}]|\r(?!\n)|__proto__/u
@@ -29,7 +34,7 @@ const unsupported =
 class Cursor {
   /** Start of the line; after the last line, the length of the text. */
   start = 0
-  /** Indentation of the line; after the last line, less than that of any line. */
+  /** Indentation of the line; after the last line, less than any line's indentation. */
   indent = -1
   /** The line without indentation and trailing spaces. */
   body = ''
@@ -87,7 +92,7 @@ function unquote(quoted: string): string {
   return text
 }
 
-/** The value of a plain scalar (YAML 1.2, 10.3.2), for the most common ones. */
+/** Returns the value of a plain scalar (YAML 1.2, 10.3.2). Supports only the most common forms. */
 function resolve(words: string): unknown {
   if (words === 'true') return true
   if (words === 'false') return false
@@ -97,7 +102,7 @@ function resolve(words: string): unknown {
   return words
 }
 
-/** The value at `at` inside `{ }` or `[ ]`, and its end. */
+/** Returns the value at `at` inside `{ }` or `[ ]`, and the end of the value. */
 function readFlow(text: string, at: number, depth: number): { value: unknown; end: number } {
   if (depth > maxDepth) throw new NotPlain()
   if (text[at] === '{') return readFlowMap(text, at, depth)
@@ -115,7 +120,7 @@ const afterSpaces = (text: string, at: number): number => {
   return end
 }
 
-/** The start of the next item, or the end of the collection after `closing`. */
+/** Returns the start of the next item or, after `closing`, the end of the collection. */
 function nextItem(text: string, at: number, closing: string): { next: number } | { end: number } {
   const mark = afterSpaces(text, at)
   if (text[mark] === closing) return { end: mark + 1 }
@@ -154,7 +159,7 @@ function readFlowMap(text: string, at: number, depth: number): { value: Values; 
   }
 }
 
-/** The value after a key or dash on a line. */
+/** Returns the value after a key or dash on a line. */
 function readInline(text: string): unknown {
   const [first = ''] = text
   if ('{["\''.includes(first)) {
@@ -199,7 +204,7 @@ function readLines(text: string): PlainInventory {
     return items
   }
 
-  /** The value in the lines below a key at `indent`. */
+  /** Returns the value in the lines below a key that is indented by `indent` spaces. */
   function readBelow(indent: number, depth: number, isMachines: boolean): unknown {
     if (line.indent < indent) return null
     if (line.isItem) return readList(line.indent)
@@ -229,7 +234,10 @@ function readLines(text: string): PlainInventory {
   return { data, entries, end }
 }
 
-/** Reads the text of an inventory; undefined if it needs the complete YAML parser, also to report errors. */
+/**
+ * Reads the text of an inventory; undefined if the text requires the complete YAML parser, for example to report
+ * errors.
+ */
 export function readPlainInventory(text: string): PlainInventory | undefined {
   if (unsupported.test(text)) return undefined
   try {

@@ -2,7 +2,10 @@ import { isMap, isPair, isSeq } from 'yaml'
 import type { ParsedNode } from 'yaml'
 import type { ParsedPair } from '../inventory/document.ts'
 
-/** Matches a visible character: white space is as in YAML 1.2, 5.4 and 5.5; JavaScript's `\s` includes more. */
+/**
+ * Matches a visible character: white space is defined as in YAML 1.2, 5.4 and 5.5; JavaScript's `\s` includes more
+ * characters.
+ */
 export const visible = /[^ \t\r\n]/
 
 /** Start of the line that contains `offset`. */
@@ -40,7 +43,7 @@ const lineAt = (text: string, start: number): string => text.slice(start, lineEn
 export const isBlankLine = (text: string, start: number): boolean =>
   start < text.length && !visible.test(lineAt(text, start))
 
-/** The column of a line that only contains a comment. */
+/** Returns the column of the comment on a line that contains only a comment. */
 function commentColumn(text: string, start: number): number | undefined {
   const column = lineAt(text, start).search(visible)
   return column >= 0 && text[start + column] === '#' ? column : undefined

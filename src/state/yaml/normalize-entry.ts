@@ -33,9 +33,7 @@ function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: stri
   throw new UserError('usage', `${place}: expected ${describeExpected(issue)}`, { machine: name })
 }
 
-/**
- * Throws kind `usage` for a hidden character in a key or value: the file could not be read back.
- */
+/** Throws kind `usage` for a hidden character in a key or value: such a file could not be read back. */
 export function checkHidden(value: unknown, name: string): void {
   const found = findHiddenIn(value, [name])
   if (found === undefined) return
@@ -47,9 +45,8 @@ export function checkHidden(value: unknown, name: string): void {
 }
 
 /**
- * Normalizes an entry before it is written: keys in the order of the schema, no undefined values.
- * Throws kind `usage` if it does not match the schema or contains a secret, so that it could not be
- * read back.
+ * Normalizes an entry before it is written: puts keys in the order of the schema, and removes undefined values. Throws
+ * kind `usage` if the entry does not match the schema or contains a secret, because it could not be read back.
  */
 export function normalizeEntry(name: MachineName, entry: MachineEntry): MachineEntry {
   const normalized = normalize(entry, Object.keys(machineEntry.shape)) as MachineEntry

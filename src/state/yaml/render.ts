@@ -4,7 +4,7 @@ import type { Machine } from '../../machine/machine.ts'
 /** Maximum length of a line in flow style. */
 const maxLineLength = 100
 
-/** Keys whose value is always in block style, because it is long and grows, or git merges its lines. */
+/** Keys whose value is always in block style, because it is long and grows, or because git merges it line by line. */
 const alwaysBlock = new Set(['host', 'operators', 'profiles', 'stacks', 'swarms'])
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -18,14 +18,14 @@ function renderScalar(value: unknown, inFlow: boolean): string {
   return document.toString(style).slice(1, -2)
 }
 
-/** Formats a key, quoted if it would not be a string otherwise, or would be a merge key. */
+/** Formats a key. The key is quoted if it would otherwise not be a string, or would be a merge key. */
 export const renderKey = (key: string): string => {
   if (key === '<<') return '"<<"'
   const document = new Document(new Map([[key, 0]]), { flow: true })
   return document.toString(style).slice(1, -': 0}\n'.length)
 }
 
-/** Formats a value on one line. `inFlow`: inside `{ }` or `[ ]`. */
+/** Formats a value on one line. `inFlow` means that the value is inside `{ }` or `[ ]`. */
 export function renderInline(value: unknown, inFlow = false): string {
   if (Array.isArray(value)) return `[${value.map((item) => renderInline(item, true)).join(', ')}]`
   if (!isObject(value)) return renderScalar(value, inFlow)
@@ -33,14 +33,14 @@ export function renderInline(value: unknown, inFlow = false): string {
   return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`
 }
 
-/** Formats `key: value` for the inside of `{ }`. */
+/** Formats `key: value` inside `{ }`. */
 export const renderInlinePair = (key: string, value: unknown): string =>
   `${renderKey(key)}: ${renderInline(value, true)}`
 
 const isCollection = (value: unknown): boolean =>
   Array.isArray(value) ? value.length > 0 : isObject(value) && Object.keys(value).length > 0
 
-/** The lines of a non-empty list or map, indented by `indent` spaces. */
+/** Returns the lines of a non-empty list or map, indented by `indent` spaces. */
 export function renderBlock(value: unknown, indent: number, unit: number): readonly string[] {
   const margin = ' '.repeat(indent)
   if (Array.isArray(value)) return value.map((item) => `${margin}- ${renderInline(item)}`)
@@ -49,9 +49,7 @@ export function renderBlock(value: unknown, indent: number, unit: number): reado
   )
 }
 
-/**
- * The lines of `key: value`, indented by `indent` spaces, and by `unit` more for each level below.
- */
+/** Returns the lines of `key: value`, indented by `indent` spaces, plus `unit` spaces for each level below. */
 export function renderPair(
   key: string,
   value: unknown,
@@ -64,7 +62,7 @@ export function renderPair(
   return breaks ? [head, ...renderBlock(value, indent + unit, unit)] : [line]
 }
 
-/** The lines of a machine's entry, with one line for each of its keys. */
+/** Returns the lines of a machine's entry, with one line for each of its keys. */
 export const renderMachine = (
   name: string,
   entry: Readonly<Record<string, unknown>>,

@@ -2,16 +2,17 @@ import { defaultSocket } from '../../../machine/machine.ts'
 import { pendingSuffix } from './engine-state.ts'
 import { environmentFile } from './environment-file.ts'
 
-/** The suffix of a backup, which has the content of a file before the last change. */
+/** The suffix of a backup file, which contains a file's content from before the last change. */
 const backupSuffix = '.fleet-before'
 
 /**
- * A script that changes the settings of the engine, to be run as root: `sh -c SCRIPT sh FILE CONFIG DIGEST ENVIRONMENT
- * EFFECT [CERTIFICATE CONTENT]...`. CONFIG, ENVIRONMENT and CONTENT are base64; `-` keeps a file unchanged. DIGEST is
- * the SHA-256 of FILE when it was read, or `-`. EFFECT is `none`, `live` or `restart`.
+ * A script that changes the settings of the engine. It must be run as root:
+ * `sh -c SCRIPT sh FILE CONFIG DIGEST ENVIRONMENT EFFECT [CERTIFICATE CONTENT]...`. CONFIG, ENVIRONMENT and CONTENT are
+ * base64; `-` keeps a file unchanged. DIGEST is the SHA-256 of FILE when it was read, or `-` if FILE did not exist.
+ * EFFECT is `none`, `live` or `restart`.
  *
  * Each file is replaced by one rename. Until the engine runs with the new settings, a file (`pendingSuffix`) contains
- * the effect and the containers to start again, so that the next run continues a run that was killed. If the engine
+ * the effect and the containers to start again, so that the next run can continue a run that was killed. If the engine
  * rejects the settings, the old files are restored, and the script prints the engine's last log lines and exits with
  * code 1.
  */

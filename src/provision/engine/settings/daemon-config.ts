@@ -18,8 +18,9 @@ const isTooDeep = (value: Json, depth = 0): boolean =>
   (depth >= maxDepth || Object.values(value).some((item: Json) => isTooDeep(item, depth + 1)))
 
 /**
- * Parses the daemon.json of a host; an empty file counts as no settings, as in dockerd. Throws kind `failed` if it is not a
- * JSON object, and for numbers that would lose digits: then the file cannot be rewritten without changing other keys.
+ * Parses the daemon.json of a host; an empty file counts as no settings, as in dockerd. Throws kind `failed` if it is
+ * not a JSON object, or if it contains numbers that would lose digits, since such a file cannot be rewritten without
+ * changing other keys.
  */
 export function parseDaemonConfig(text: string, file: string): DaemonConfig {
   if (text.trim() === '') return {}
@@ -69,7 +70,7 @@ export function mergeDaemonConfig(
   return Object.fromEntries(merged)
 }
 
-/** The text of daemon.json, indented as before. */
+/** Returns the text of daemon.json, with the same indentation as before. */
 export function formatDaemonConfig(config: DaemonConfig, before: string): string {
   const [, indent = '  '] = /^\s*\{\s*?\n([ \t]+)"/.exec(before) ?? []
   return `${JSON.stringify(config, undefined, indent)}\n`
@@ -90,8 +91,8 @@ export interface EngineInUse {
 }
 
 /**
- * How a change of one key takes effect. With another storage driver, image store or data directory, the engine no longer finds
- * its images and containers. A key that is removed keeps its old value until a restart.
+ * Returns how a change to one key takes effect. With another storage driver, image store or data directory, the engine
+ * no longer finds its images and containers. A key that is removed keeps its old value until a restart.
  */
 function effectOf(
   path: readonly string[],
@@ -112,7 +113,7 @@ function effectOf(
 /** Maximum length of a displayed value, in characters. */
 const longestValue = 200
 
-/** A value as text. The login in a URL is hidden. */
+/** Formats a value as text. The login in a URL is hidden. */
 export function describeValue(value: Json | undefined): string {
   if (value === undefined) return 'not set'
   const text = typeof value === 'string' && /^[^\s",]+$/.test(value) ? value : JSON.stringify(value)
@@ -120,7 +121,7 @@ export function describeValue(value: Json | undefined): string {
   return printable(hidden.length > longestValue ? `${hidden.slice(0, longestValue)}…` : hidden, 999)
 }
 
-/** The differences between two values, each with its path. Objects are compared key by key. */
+/** Returns the differences between two values, each with its path. Objects are compared key by key. */
 function differences(
   from: Json | undefined,
   to: Json | undefined,
@@ -138,7 +139,10 @@ function differences(
 const ownValue = (value: JsonObject, key: string): Json | undefined =>
   Object.hasOwn(value, key) ? value[key] : undefined
 
-/** The changes if `merged`, a result of {@link mergeDaemonConfig}, replaces the settings of a host. */
+/**
+ * Returns the changes that result from replacing a host's settings with `merged`, a result of
+ * {@link mergeDaemonConfig}.
+ */
 export const compareDaemonConfig = (
   current: DaemonConfig,
   merged: DaemonConfig,
@@ -151,7 +155,7 @@ export const compareDaemonConfig = (
     effect: effectOf(path, to, inUse),
   }))
 
-/** The settings without the keys whose change would be destructive. */
+/** Returns the settings without the keys whose changes would be destructive. */
 export function withoutDestructive(
   current: DaemonConfig,
   settings: EngineSettings,

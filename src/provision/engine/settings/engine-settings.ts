@@ -8,11 +8,11 @@ export interface EngineSettings {
   readonly listed: Readonly<Record<ListKey, readonly string[]>>
   /** Environment variables; `null` removes a variable. */
   readonly environment: Readonly<Record<string, string | null>>
-  /** CA certificates in PEM, by `HOST` or `HOST:PORT` of the registry. */
+  /** CA certificates in PEM format, keyed by the registry's `HOST` or `HOST:PORT`. */
   readonly certificates: Readonly<Record<string, string>>
 }
 
-/** Lists of daemon.json that `registries:` adds items to. */
+/** Lists in daemon.json to which `registries:` adds items. */
 type ListKey = 'insecure-registries' | 'registry-mirrors'
 
 /** Whether there is nothing to configure. */
@@ -25,17 +25,17 @@ export type Effect = 'live' | 'restart' | 'destructive'
 
 const effectOrder: readonly Effect[] = ['live', 'restart', 'destructive']
 
-/** The most disruptive of some effects. */
+/** Returns the most disruptive of the given effects. */
 export const worstOf = (effects: readonly Effect[]): Effect =>
   effects.reduce<Effect>((a, b) => (isWorse(b, a) ? b : a), 'live')
 
-/** Whether an effect is more disruptive than another one. */
+/** Whether `effect` is more disruptive than `than`. */
 export const isWorse = (effect: Effect, than: Effect): boolean =>
   effectOrder.indexOf(effect) > effectOrder.indexOf(than)
 
 /** One setting of the engine that differs from the entry. */
 export interface SettingChange {
-  /** `log-opts.max-size`, `environment.HTTP_PROXY`, `CA of reg.example.com:5000` */
+  /** The name of the setting: `log-opts.max-size`, `environment.HTTP_PROXY`, `CA of reg.example.com:5000`. */
   readonly option: string
   /** The value on the host, as text; `not set` if there is none. */
   readonly from: string

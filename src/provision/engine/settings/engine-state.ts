@@ -16,24 +16,30 @@ export interface EngineState {
   readonly digest: string
   /** The environment variables in fleet's drop-in. */
   readonly environment: EngineEnvironment
-  /** CA certificates that fleet installed, by registry. */
+  /** CA certificates that fleet installed, keyed by registry. */
   readonly certificates: Readonly<Record<string, string>>
   readonly inUse: EngineInUse
-  /** Whether containers keep running while the engine restarts: `live-restore`, and no swarm. */
+  /**
+   * Whether containers keep running while the engine restarts: if `live-restore` is set and the engine is not in a
+   * swarm.
+   */
   readonly keepsContainers: boolean
   /** The number of running containers. */
   readonly running: number
-  /** An interrupted change: the files were written, and the engine does not use them yet. */
+  /** The effect of an interrupted change: the files have been written, but the engine is not using them yet. */
   readonly pending?: 'live' | 'restart'
 }
 
-/** The file with the CA certificates of a registry that fleet installed; the engine reads every `.crt` in its directory. */
+/**
+ * Returns the path of the file with the CA certificates that fleet installs for a registry. The engine reads every
+ * `.crt` file in its directory.
+ */
 export const certificateFile = (registry: string): string =>
   `/etc/docker/certs.d/${registry}/fleet-ca.crt`
 
 /**
- * The suffix of the file next to daemon.json that exists while a change is not complete. It contains the effect, then
- * the containers to start again.
+ * The suffix of the file next to daemon.json that exists while a change is incomplete. It contains the effect, followed
+ * by the containers to start again.
  */
 export const pendingSuffix = '.fleet-pending'
 
@@ -42,8 +48,7 @@ const maxFileBytes = 1 << 20
 
 /**
  * A script for `sh -s FILE...` that prints the input of {@link parseEngineState}, and changes nothing. The arguments
- * are files with certificates. `file` is daemon.json, unless the running engine was started with another
- * `--config-file`.
+ * are certificate files. `file` is daemon.json, unless the running engine was started with another `--config-file`.
  */
 export const engineStateScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -86,7 +91,7 @@ fi
 
 /**
  * Parses the output of {@link engineStateScript} for the certificates of `registries`. Throws kind `credentials` for a
- * file that only root can read, and kind `failed` for one that is not a regular file or too large.
+ * file that only root can read, and kind `failed` for a file that is not a regular file or is too large.
  */
 export function parseEngineState(output: string, registries: readonly string[]): EngineState {
   const values = new Map<string, string>()

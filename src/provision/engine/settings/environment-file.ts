@@ -11,7 +11,7 @@ const unquoteWord = (word: string): string =>
     .replaceAll('%%', '%')
     .replaceAll(/\\(["\\])/g, '$1')
 
-/** Environment variables of the engine; `null`: unset, even if another file sets it. */
+/** Environment variables of the engine; `null` unsets a variable, even if another file sets it. */
 export type EngineEnvironment = Readonly<Record<string, string | null>>
 
 /** Reads a drop-in that {@link formatEnvironment} wrote. Other lines are ignored. */
@@ -28,7 +28,7 @@ export function parseEnvironment(text: string): EngineEnvironment {
   return Object.fromEntries(found)
 }
 
-/** The text of the drop-in. */
+/** Returns the text of the drop-in. */
 export const formatEnvironment = (environment: EngineEnvironment): string =>
   `# Written by fleet from "environment" in this machine's entry in machines.yaml.
 [Service]

@@ -15,16 +15,16 @@ import { formatEnvironment } from './environment-file.ts'
 
 /** The differences between a host's engine and its entry, and the step that resolves them. */
 export interface SettingsPlan {
-  /** The changes of the step. */
+  /** The changes that the step makes. */
   readonly changes: readonly SettingChange[]
   /** Destructive changes that are not part of the step. */
   readonly skipped: readonly SettingChange[]
   readonly effect: Effect
-  /** The command that makes the changes, without `sudo`; absent if there are none. */
+  /** The command that makes the changes, without `sudo`; absent if there are no changes. */
   readonly step?: Step
 }
 
-/** A short digest that identifies a certificate in messages. */
+/** Returns a short digest that identifies a certificate in messages. */
 const fingerprint = (pem: string | undefined): string =>
   pem === undefined
     ? 'not set'
@@ -60,10 +60,10 @@ const compareCertificates = (
       effect: 'live',
     }))
 
-/** Keys whose change also hides the volumes of the engine. */
+/** Keys whose changes also make the engine's volumes inaccessible. */
 const volumeKeys: ReadonlySet<string> = new Set(['data-root', 'userns-remap'])
 
-/** Describes how changes affect the engine and its containers. `effect` is the worst of their effects. */
+/** Describes how changes affect the engine and its containers. `effect` is the most disruptive of their effects. */
 export function describeEffect(
   effect: Effect,
   changes: readonly Pick<SettingChange, 'option'>[],

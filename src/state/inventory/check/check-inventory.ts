@@ -23,8 +23,8 @@ interface LocatedProblem {
 const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
 
 /**
- * Finds strings that are paths of one computer. The path of a socket is on the host, where it is
- * the same for everyone.
+ * Finds strings that are valid paths only on one computer. Socket paths are not reported: they are on the host, where
+ * they are the same for everyone.
  */
 function* findPaths(value: unknown, path: Path): Generator<LocatedProblem> {
   if (typeof value === 'string' && localPath.test(value) && path.at(-1) !== 'socket') {
@@ -57,7 +57,7 @@ function hostIdentity({ host, via = '' }: Machine): { key: string; field: string
   return { key: [user, address, port, via].join('\n'), field: 'address' }
 }
 
-/** Finds entries for the same host, as after a line merge of a branch that renamed a machine. */
+/** Finds entries for the same host, which can result from a line merge of a branch that renamed a machine. */
 function findSharedRecords({ entries, machines }: Inventory): readonly LocatedProblem[] {
   const owners = new Map<string, string>()
   return [...entries.keys()].flatMap((name) => {
@@ -95,7 +95,7 @@ function findUnknownSwarms({ stacks, swarms }: Inventory): readonly LocatedProbl
   )
 }
 
-/** Finds problems of a readable inventory that affect the other users who share it. */
+/** Finds problems in a readable inventory that affect the other users who share it. */
 function findProblems(
   inventory: Inventory,
   driverProblems: ReadonlyMap<string, string>,
@@ -128,9 +128,9 @@ function findProblems(
 }
 
 /**
- * Checks a text for problems that a shared inventory must not have: errors that make it unreadable,
- * paths of one computer, unfinished entries, invalid jump hosts, and drivers for which
- * `findDriverProblem` returns a problem. Throws kind `inventory` with all positions.
+ * Checks a text for problems that a shared inventory must not have: errors that make it unreadable, paths that are
+ * valid on one computer only, unfinished entries, invalid jump hosts, and drivers for which `findDriverProblem` returns
+ * a problem. Throws kind `inventory` with all positions.
  */
 export async function checkInventory(
   text: string,

@@ -2,20 +2,20 @@ import { gunzipSync } from 'node:zlib'
 import { findSecrets } from '../../../machine/secrets/find-secrets.ts'
 import { type Problem, listProblems } from './problem.ts'
 
-/** The marker of lines to skip, which is also that of the scanner gitleaks. */
+/** The marker for lines to skip, which the scanner gitleaks uses, too. */
 const skipMarker = 'gitleaks:allow'
 
-/** Only the start of longer files is searched, in bytes: user-data has at most a megabyte. */
+/** Maximum number of bytes to search, from the start of a file. User-data is at most one megabyte long. */
 const maxBytes = 8 * 2 ** 20
 
-/** The secrets in a text, as problems with positions. */
+/** Returns the secrets in a text as problems with positions. */
 export const secretProblems = (text: string): readonly Problem[] =>
   findSecrets(text).map(({ offset, kind }) => ({
     offset,
     message: `${kind} must not be in this file`,
   }))
 
-/** The text of a file, decompressed if it is in gzip format and that succeeds. */
+/** Returns the text of a file, decompressed if it is a valid gzip file. */
 function textOf(content: Uint8Array): string {
   try {
     return gunzipSync(content, { maxOutputLength: maxBytes }).toString()
@@ -25,8 +25,8 @@ function textOf(content: Uint8Array): string {
 }
 
 /**
- * The secrets in a file that an inventory refers to, such as user-data, as lines `FILE:LINE:COLUMN:
- * what`. `file` is its name in messages. Lines with `gitleaks:allow` are skipped.
+ * Returns the secrets in a file that an inventory refers to, such as user-data, as lines `FILE:LINE:COLUMN: what`.
+ * `file` is its name in messages. Lines with `gitleaks:allow` are skipped.
  */
 export function findSecretsInFile(content: Uint8Array, file: string): readonly string[] {
   const text = textOf(content)

@@ -31,14 +31,17 @@ function bounds(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): strin
 const orList = (words: readonly string[]): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
 
-/** The message of a fleet schema, which names the expected value; `undefined` for zod's own, which name the error. */
+/**
+ * Returns a message from one of fleet's schemas, which names the expected value; `undefined` for zod's own messages,
+ * which name the error.
+ */
 const ownMessage = (message: string): string | undefined =>
   message.startsWith('Invalid') ? undefined : message.replace(/^expected /, '')
 
 const show = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : String(value)
 
-/** Describes the value that the schema expects, as a continuation of the word "expected". */
+/** Describes the value that the schema expects, as a phrase that follows the word "expected". */
 export function describeExpected(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':

@@ -18,7 +18,7 @@ function unwrap(schema: unknown): unknown {
     : schema
 }
 
-/** The keys that the schema allows at a path. */
+/** Returns the keys that the schema allows at a path. */
 function keysAt(schema: unknown, [key, ...rest]: Path): readonly string[] {
   const inner = unwrap(schema)
   if (inner instanceof z.ZodObject) {
@@ -54,7 +54,7 @@ const showPath = (path: Path): string =>
     .join('')
     .replace(/^\./, '')
 
-/** A hint for a top-level key that is a setting of machines. */
+/** Returns a hint for a top-level key that is the name of a machine setting. */
 const inProfile = (key: string): string =>
   ` (settings that machines share belong in a profile: profiles.NAME.${key}, and "extends: NAME" in each machine)`
 
@@ -75,7 +75,7 @@ function describeUnknownKeys(
   }))
 }
 
-/** The problems in the branch of a union that matches the type of the value. */
+/** Returns the problems in the branch of a union that matches the type of the value. */
 const issuesWithin = (issue: Issue): readonly Issue[] | undefined =>
   issue.code === 'invalid_union'
     ? issue.errors.find((issues) =>

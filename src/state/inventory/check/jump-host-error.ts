@@ -5,7 +5,7 @@ import type { Inventory } from '../inventory.ts'
 import { locate, parseInventoryDocument } from '../document.ts'
 import { inventoryError } from './problem.ts'
 
-/** The error for invalid jump hosts, with their positions in the text of `file`. */
+/** Creates the error for invalid jump hosts, with their positions in the text of `file`. */
 export function jumpHostError(
   { text, inventory }: { readonly text: string; readonly inventory: Inventory },
   file: string,

@@ -17,14 +17,11 @@ export interface OptionsInFile {
   readonly own: Options
   /** Options from profiles and defaults. */
   readonly inherited: Options
-  /**
-   * Whether the options belong to a machine, so that all required options must be present, set or
-   * inherited.
-   */
+  /** Whether the options belong to a machine, in which case all required options must be set or inherited. */
   readonly isComplete: boolean
 }
 
-/** All options in a file, with their inherited options. */
+/** Returns all options in a file, each with its inherited options. */
 export function* optionsIn(file: InventoryFile): Generator<OptionsInFile> {
   const defaults = new Map(Object.entries(file.defaults ?? {}))
   for (const [driver, own] of defaults) {
@@ -61,13 +58,13 @@ export function* optionsIn(file: InventoryFile): Generator<OptionsInFile> {
   }
 }
 
-/** The drivers whose options a file contains. */
+/** Returns the drivers whose options a file contains. */
 export const driversIn = ({ defaults = {}, profiles, machines }: InventoryFile): string[] => {
   const written = [...Object.values(profiles ?? {}), ...Object.values(machines ?? {})]
   const drivers = written.flatMap(({ driver }) => driver ?? [])
   return [...new Set([...Object.keys(defaults), ...drivers])]
 }
 
-/** The schema for options: partial unless they are complete. */
+/** Returns the schema for options. All of its fields are optional unless `isComplete` is set. */
 export const schemaFor = ({ isComplete }: OptionsInFile, options: z.ZodObject): z.ZodObject =>
   isComplete ? options : options.partial()

@@ -10,14 +10,14 @@ export interface Problem {
 
 const maxListed = 10
 
-/** Maximum number of problems to find: each takes time, and users read the first ones. */
+/** Maximum number of problems to find: finding each one takes time, and users only read the first ones. */
 export const maxProblems = 100
 
-/** The message for a hidden character, named as by `findHidden`. */
+/** Returns the message for a hidden character, using its name from `findHidden`. */
 export const describeHidden = (character = ''): string =>
   `the character ${character} is not allowed here: it is invisible, or changes how the surrounding text is displayed`
 
-/** Formats an offset as `LINE:COLUMN`, both starting with 1. */
+/** Formats an offset as `LINE:COLUMN`, both counted from 1. */
 function lineAndColumn(text: string, offset: number): string {
   const before = text.slice(0, offset)
   const lineStart = before.lastIndexOf('\n') + 1
@@ -42,7 +42,7 @@ export function listProblems(
   ]
 }
 
-/** A single error that lists problems. */
+/** Creates a single error that lists all problems. */
 export const inventoryError = (
   file: string,
   text: string,

@@ -4,7 +4,8 @@ import type { MachineEntry, ProfileEntry } from '../../../machine/schema.ts'
 import type { Inventory } from '../inventory.ts'
 
 /**
- * The path of a machine's setting: in its entry, or in the nearest of its profiles that sets it.
+ * Returns the path of a machine's setting: in the machine's entry, or in the nearest of its profiles that contains the
+ * setting.
  */
 export function settingPath(
   { entries, profiles, machines }: Inventory,
