@@ -140,7 +140,7 @@ const routeNames = {
   openssh: 'over the client openssh',
 } as const
 
-/** Commands on one host, over the open connection of a previous command. */
+/** Commands on one host, over a connection that a previous command left open. */
 async function warmHost(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
   const routes = await writeRoutes(ground)

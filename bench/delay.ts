@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
 
-/** A port forwarding with a delay. */
+/** A forwarded port with a delay. */
 export interface Delay extends AsyncDisposable {
   readonly port: number
 }
 
-/** Forwards data from one socket to the other in order, each chunk with a delay in milliseconds. */
+/** Forwards data from one socket to the other in order, delaying each chunk by `ms` milliseconds. */
 function passLater(from: Socket, to: Socket, ms: number): void {
   from.on('data', (chunk) => void setTimeout(() => to.write(chunk), ms))
   from.on('end', () => void setTimeout(() => to.end(), ms))

@@ -16,7 +16,7 @@ export interface Ground extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>
   /** Path of an ssh_config(5) file that defines the hosts by name. */
   readonly sshConfig: string
-  /** Resources to dispose of together with the ground. */
+  /** Resources to dispose of together with the hosts. */
   readonly owned: AsyncDisposable[]
 }
 

@@ -9,7 +9,7 @@ const packages = {
   '/usr/bin/ansible': 'ansible-core',
 }
 
-/** Installs missing programs. Their packages start no services. */
+/** Installs missing programs. Their packages do not start any services. */
 export async function installPeers(): Promise<void> {
   const missing = Object.entries(packages).flatMap(([program, name]) =>
     existsSync(program) ? [] : [name],

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Mount points of cgroup controllers that account for processor time: two names of version 1, or version 2
+ * Mount points of cgroup controllers that account for processor time: two possible names in cgroup v1, and two in v2
  * (cgroups(7)).
  */
 const places = ['cpuacct', 'cpu,cpuacct', 'unified', '.']

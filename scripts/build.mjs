@@ -14,8 +14,8 @@ const { version } = JSON.parse(await readFile(new URL('../package.json', import.
 const outdir = fileURLToPath(new URL('../dist/', import.meta.url))
 
 /**
- * ssh2 uses native code for faster ciphers if that was compiled during the installation. The bundle
- * looks for it in its own directory, under a fixed name.
+ * ssh2 uses native code for faster ciphers if that code was compiled during installation. The bundle looks for it in
+ * its own directory, under a fixed name.
  */
 const nativeCiphers = {
   name: 'native-ciphers',
@@ -72,7 +72,7 @@ const fileUrl = 'const fleetFileUrl=require("node:url").pathToFileURL(__filename
 
 /**
  * Converts a file of the bundle to CommonJS, which Node.js loads faster than ES modules. It is a separate step because
- * esbuild only splits ES modules into files. Dynamic imports of the bundle's files and of Node.js become calls of
+ * esbuild only splits ES modules into files. Dynamic imports of the bundle's files and of Node.js become calls to
  * `require`; others, such as imports of driver packages, remain imports.
  */
 async function makeCommonJs(/** @type {string} */ file) {

@@ -31,8 +31,8 @@ function npm(/** @type {string[]} */ ...args) {
   return status === 0
 }
 
-/** Updates node_modules to package-lock.json, if necessary. Returns whether that succeeded; prints the error. */
+/** Updates node_modules to match package-lock.json, if necessary. Returns whether that succeeded; prints any error. */
 export const installDependencies = () => isInstalled() || npm('ci', '--no-audit', '--no-fund')
 
-/** Builds the program into dist/. Returns whether that succeeded; prints the error. */
+/** Builds the program into dist/. Returns whether that succeeded; prints any error. */
 export const buildProgram = () => npm('run', 'build')

@@ -48,7 +48,7 @@ function namedBy(
 
 /**
  * Returns the source text of the mappers that the used operations need. `discriminators` refers to all subtypes; only
- * those of used types are kept. Other mappers become empty objects, because unused parameters refer to them.
+ * the subtypes of used types are kept. Other mappers become empty objects, because unused parameters refer to them.
  */
 async function leanMappers(
   /** @type {string} */ path,
@@ -73,7 +73,7 @@ async function leanMappers(
   mappers.delete('discriminators')
   const words = wordsIn([...operations, client])
   const given = [...namedBy(parameters, words)].map((name) => parameters.get(name) ?? '')
-  // the module of parameters imports the mapper Subnet as SubnetMapper
+  // parameters.js imports the mapper Subnet under the name SubnetMapper
   const used = wordsIn(given.map((text) => text.replaceAll(/\b(\w+)Mapper\b/g, '$1')))
   const lines = [...discriminators.matchAll(/^ {4}"?([\w.]+)"?: (\w+),$/gm)]
   let kept = namedBy(mappers, new Set([...words, ...used]))

@@ -1,6 +1,6 @@
-// Runs a TypeScript program of this repository, even with a Node.js that does not support TypeScript. node
-// scripts/run-ts.mjs [--lab] FILE.ts [ARGUMENT...] --lab runs it in namespaces where test/support/lab/lab.ts can start
-// hosts. The namespaces end with the program.
+// Runs a TypeScript program of this repository, even with a Node.js that does not support TypeScript.
+//   node scripts/run-ts.mjs [--lab] FILE.ts [ARGUMENT...]
+// --lab runs it in namespaces where test/support/lab/lab.ts can start hosts. The namespaces end with the program.
 import { register } from 'node:module'
 import { resolve } from 'node:path'
 import { argv, env, execPath, exit } from 'node:process'

@@ -15,10 +15,10 @@ chdir(checkout)
 /** @typedef {import('../test/support/vitest/summary-reporter.ts').TestSummary} TestSummary */
 /** @typedef {import('../test/support/vitest/summary-reporter.ts').FileSummary} FileSummary */
 
-/** The number of slow files that are listed. */
+/** The number of slow files to list. */
 const mostSlow = 20
 
-/** The maximum number of failed files that run again. */
+/** The maximum number of failed files to run again. */
 const mostRepeated = 6
 
 /** Runs a command outside the lab. Resolves to its exit code. */

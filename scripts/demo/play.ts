@@ -56,7 +56,7 @@ async function playStep(seat: Seat, step: Step): Promise<void> {
   }
 }
 
-/** Plays all chapters. Returns the number of commands. Throws if one exits with an unexpected code. */
+/** Plays all chapters. Returns the number of commands. Throws if a command exits with an unexpected code. */
 export async function playScenario(seat: Seat, chapters: readonly Chapter[]): Promise<number> {
   for (const { title, steps } of chapters) {
     stdout.write(paint(['bold', 'magenta'], `\n== ${title} ==\n`))

@@ -333,7 +333,10 @@ export async function listRepositories(name: string, access: RegistryAccess): Pr
   )
 }
 
-/** Lists the tags of a repository. Throws as {@link listRepositories} does, and kind `failed` if there is no such repository. */
+/**
+ * Lists the tags of a repository. Throws as {@link listRepositories} does, and kind `failed` if there is no such
+ * repository.
+ */
 export async function listTags(
   name: string,
   repository: string,

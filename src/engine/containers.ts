@@ -105,7 +105,7 @@ export const readContainer: Read<ContainerSummary> = (value, at) => {
   return { ...container, Networks, Platform: ImageManifestDescriptor?.platform }
 }
 
-/** The `filters` of the API: values by filter name, such as `{ status: ['exited'] }`. */
+/** The `filters` of the API: values keyed by filter name, such as `{ status: ['exited'] }`. */
 export type Filters = Readonly<Record<string, readonly string[]>>
 
 export interface ListOptions {
@@ -133,7 +133,7 @@ export async function listContainers(
   return containers.map((container) => Object.assign({ SizeRw: 0, SizeRootFs: 0 }, container))
 }
 
-/** Returns the name of a container, ignoring the names that links have added; the short ID if there is none. */
+/** Returns the name of a container, ignoring the names that links have added, or its short ID if it has no name. */
 export const containerName = ({ Id, Names }: ContainerSummary): string =>
   Names.find((name) => name.lastIndexOf('/') === 0)?.slice(1) ?? Id.slice(0, 12)
 

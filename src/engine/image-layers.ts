@@ -89,7 +89,7 @@ const settingOnly =
  * Assigns to each layer the step that created it. The history also has steps without a layer, which the API does not
  * mark. The candidates are all steps, the steps that added bytes, and the steps that did more than change the
  * configuration; the first of these lists with as many steps as the image has layers is used. If there is no such list,
- * as after an import or a squash, the steps stay unknown.
+ * as after an import or a squash, the steps remain unknown.
  */
 export function joinHistory(
   image: ImageDetails,

@@ -8,9 +8,9 @@ export interface ContainerStats {
   /** 100 means that one processor is fully used. */
   readonly cpuPercent: number
   readonly memory: { readonly used: number; readonly limit: number; readonly percent: number }
-  /** Since the container started. */
+  /** Bytes received and sent since the container started. */
   readonly network: { readonly received: number; readonly sent: number }
-  /** Since the container started. */
+  /** Bytes read and written since the container started. */
   readonly block: { readonly read: number; readonly written: number }
   readonly pids: number
 }
@@ -88,7 +88,7 @@ export async function readStats(
 }
 
 /**
- * Reads the counters of a container without waiting for a second reading as `readStats` does (API 1.41; older engines
+ * Reads the counters of a container. Unlike `readStats`, it does not wait for a second reading (API 1.41; older engines
  * wait). Pass the previous reading to {@link computeStats}.
  */
 export const readCounters = (

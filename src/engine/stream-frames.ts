@@ -4,7 +4,7 @@ import type { Bytes } from './lines.ts'
 /** An output stream of a container. With a terminal, all output is on stdout. */
 export type OutputStream = 'stdout' | 'stderr'
 
-/** The data that a container wrote to one of its output streams at one time. */
+/** A single write by a container to one of its output streams. */
 export interface Frame {
   readonly stream: OutputStream
   readonly payload: Buffer

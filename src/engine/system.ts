@@ -116,8 +116,8 @@ export interface RegistryLogin {
 }
 
 /**
- * Makes an engine log in to a registry, with the engine's certificates and settings (SystemAuth). Resolves to the token
- * that replaces the password, or to an empty string. Throws kind `failed` if the registry rejects the login.
+ * Makes an engine log in to a registry, using the engine's certificates and settings (SystemAuth). Resolves to the
+ * token that replaces the password, or to an empty string. Throws kind `failed` if the registry rejects the login.
  */
 export async function checkLogin(
   engine: Engine,

@@ -24,7 +24,7 @@ export function unixTime(text: string, now = Date.now()): string {
   })
 }
 
-/** Returns the seconds of a duration such as `1h30m`; a negative duration is in the future. */
+/** Converts a duration such as `1h30m` to seconds; a negative duration is in the future. */
 function durationSeconds(text: string): number {
   const parts = [...text.matchAll(/(?<count>[\d.]+)(?<unit>ms|[hms])/g)]
   const seconds = parts.reduce(

@@ -5,7 +5,7 @@ import { request as requestHttps } from 'node:https'
 /** Options of {@link httpRequest}. */
 export interface HttpOptions {
   readonly signal: AbortSignal
-  /** The agent that connects, such as that of a proxy (default: a direct connection). */
+  /** The agent that connects, such as a proxy agent (default: a direct connection). */
   readonly agent?: Agent | undefined
   readonly headers?: Readonly<Record<string, string>>
   /** The IP version to connect over (default: either). */

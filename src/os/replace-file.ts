@@ -20,7 +20,7 @@ interface ReplaceOptions {
   readonly mode?: number
   /** Whether to flush the text and the directory to disk, which takes milliseconds (default: true). */
   readonly isDurable?: boolean
-  /** Called just before the rename; `false` cancels it. */
+  /** Called just before the rename; returning `false` cancels the rename. */
   readonly shouldReplace?: () => Promise<boolean>
 }
 

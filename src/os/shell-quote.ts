@@ -1,4 +1,6 @@
-/** Words that need no quotes in any shell. zsh expands words that begin with "=", and fish "%self". */
+/**
+ * Matches words that do not need quotes in any shell. zsh expands words that begin with "=", and fish expands "%self".
+ */
 const plain = /^(?![=%])[A-Za-z0-9_@%+=:,./-]+$/
 
 /**
@@ -10,7 +12,7 @@ export const shellQuote = (word: string): string =>
   plain.test(word) ? word : `'${word.replaceAll(/[\\'!]/g, "'\\$&'")}'`
 
 /**
- * Quotes one word of a command after `fleet ssh NAME`, which the user's shell interprets first, and then the host's
+ * Quotes one word of a command after `fleet ssh NAME`. The user's shell interprets the word first, then the host's
  * shell.
  */
 export const quoteForHost = (word: string): string =>

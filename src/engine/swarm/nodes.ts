@@ -13,7 +13,7 @@ export interface NodeSpec {
   readonly Availability: string
 }
 
-/** A node in the list of a manager (Node). */
+/** A node in a manager's list (Node). */
 export interface SwarmNode {
   readonly ID: string
   readonly Version: Version

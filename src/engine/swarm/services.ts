@@ -209,7 +209,10 @@ export const updateService = (
 ): Promise<void> =>
   sendServiceUpdate(engine, service, ({ Spec }) => ({ spec: change(Spec) }), signal)
 
-/** Returns a service to the state before its last update (ServiceUpdate). Throws kind `failed` if it was never updated. */
+/**
+ * Rolls a service back to the state before its last update (ServiceUpdate). Throws kind `failed` if it was never
+ * updated.
+ */
 export const rollBackService = (
   engine: Engine,
   service: string,

@@ -57,7 +57,7 @@ const settings = ({ hostName, hostKey }: FirstBoot): Part =>
  */
 const makeDockerGroup = 'getent group docker || groupadd --system docker || addgroup -S docker'
 
-/** Makes bash, if it is installed, the default shell of new users, as in the images. */
+/** Makes bash, if it is installed, the default shell of new users, as in the distributions' images. */
 const preferBash = '[ ! -x /bin/bash ] || useradd -D --shell /bin/bash'
 
 /** Returns the settings of the login user, without the name. */
@@ -72,7 +72,7 @@ const loginUser = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<strin
 const listOrder = ({ user, own }: FirstBoot): 'append' | 'prepend' =>
   own !== undefined && mentionsUser(own, user) ? 'prepend' : 'append'
 
-/** Settings that are added to lists. */
+/** Settings that are added to the lists in preceding parts. */
 const additions = (boot: FirstBoot): Part =>
   cloudConfig(
     {

@@ -9,8 +9,8 @@ export type EngineCheck =
   | { readonly kind: 'matter'; readonly why: string; readonly hint: string }
 
 /**
- * Whether an installed version equals the wanted version or begins with it. A package's `29.1.0~rc.2` is the engine's
- * `29.1.0-rc.2`.
+ * Whether an installed version equals the wanted version or begins with it. A package's version `29.1.0~rc.2`
+ * corresponds to the engine's version `29.1.0-rc.2`.
  */
 const isVersion = (installed: string, wanted: string): boolean => {
   const plain = wanted.replaceAll('~', '-')
@@ -32,7 +32,7 @@ function isOlder(installed: string, wanted: string): boolean {
 /**
  * Compares the requested engine with the running one. Only an engine from Docker's repository is upgraded: replacing a
  * distribution's engine would install a different package with different files. If only a channel is requested, any
- * version from that source matches.
+ * version from the channel's source matches.
  */
 export function checkEngine(
   { engine, engineFromDocker }: HostProbe,

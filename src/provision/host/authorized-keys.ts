@@ -20,7 +20,10 @@ const markersOf = (fleet: string): readonly [begin: string, end: string] => [
   `# fleet ${fleet} operators: end`,
 ]
 
-/** Returns the common beginning of all scripts. sshd reads both files by default; fleet adds keys only to the first. */
+/**
+ * Returns the common beginning of all scripts. By default, sshd reads both files that the scripts locate; fleet adds
+ * keys only to the first.
+ */
 const locate = (fleet: string): string => {
   const [begin, end] = markersOf(fleet)
   return String.raw`set -eu
@@ -35,9 +38,9 @@ second=$HOME/.ssh/authorized_keys2
 }
 
 /**
- * Functions for awk. `blockEnd` returns the last line of the block of any fleet that starts in a line; 0 for other
- * lines, and for a block without an end. `keyIn` returns the first key in a line that is also in `keys`; any options
- * before the key are skipped.
+ * Functions for awk. If a block of any fleet starts in a line, `blockEnd` returns the number of the block's last line;
+ * it returns 0 for other lines, and for a block without an end marker. `keyIn` returns the first key in a line that is
+ * also in `keys`; any options before the key are skipped.
  */
 const functions = String.raw`
   function blockEnd(i,    last, j) {
@@ -165,11 +168,11 @@ trap - EXIT
 `
 }
 
-/** A `sh` script that reverts {@link installAuthorizedKeys}. */
+/** Returns a `sh` script that reverts {@link installAuthorizedKeys}. */
 export const rollbackAuthorizedKeys = (fleet: string): string => String.raw`${locate(fleet)}
 for one in "$file" "$second"; do [ ! -f "$one.fleet-before" ] || mv "$one.fleet-before" "$one"; done
 `
 
-/** A `sh` script that makes {@link installAuthorizedKeys} permanent. */
+/** Returns a `sh` script that makes the changes of {@link installAuthorizedKeys} permanent. */
 export const commitAuthorizedKeys = (fleet: string): string =>
   `${locate(fleet)}rm -f "$file.fleet-before" "$second.fleet-before"\n`

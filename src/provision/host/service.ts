@@ -5,7 +5,7 @@ import type { Step } from './distributions.ts'
 /** The log file of dockerd if no init system collects its output. */
 const logFile = '/var/log/dockerd.log'
 
-/** The steps that start the engine and, if there is an init system, enable it at boot. */
+/** Returns the steps that start the engine and, if there is an init system, enable it at boot. */
 export function startService(probe: HostProbe): Step[] {
   const running = probe.engine?.version !== undefined || isAssumedRunning(probe)
   const enabled = running ? (probe.service?.enabled ?? true) : probe.service?.enabled === true
@@ -26,7 +26,7 @@ function isAssumedRunning({ service, engine, cli, sudo }: HostProbe): boolean {
   return !asked
 }
 
-/** The step that enables docker.service, starts it, or both. `enable` alone does not start a stopped unit. */
+/** Returns the step that enables docker.service, starts it, or both. `enable` alone does not start a stopped unit. */
 function systemdStep(running: boolean, enabled: boolean): Step {
   const what = [...(enabled ? [] : ['enable']), ...(running ? [] : ['start'])].join(' and ')
   const verb = enabled ? 'start' : running ? 'enable' : 'enable --now'

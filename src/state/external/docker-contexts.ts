@@ -20,7 +20,7 @@ export interface DockerContext {
   readonly inventory: string | undefined
 }
 
-/** The contexts of the docker CLI of this computer. */
+/** The contexts of the docker CLI on this computer. */
 export interface DockerContexts {
   list(): Promise<readonly DockerContext[]>
   /** Writes a context, replacing any existing context with the same name. */

@@ -29,7 +29,7 @@ export interface CreationSecrets {
 /** Unfinished creations, keyed by token, stored in home until the machine is ready. */
 export interface Creations {
   find(token: string): Promise<CreationSecrets | undefined>
-  /** Durable once it resolves. */
+  /** Saves the data of a creation. The data is durable once the promise resolves. */
   save(token: string, secrets: CreationSecrets): Promise<void>
   drop(token: string): Promise<void>
   /**
@@ -124,7 +124,7 @@ export function openCreations(home: string): Creations {
       const path = socketFor(folder, token)
       if (process.platform !== 'win32') await prepareSocketFolder(dirname(path))
       const { withLock } = await import('../../os/lock.ts') // not needed by most commands
-      // One lock for all hosts: otherwise, a socket that another process is in the process of binding would look dead.
+      // One lock for all hosts: otherwise, a socket that another process has not finished binding would look dead.
       const server = await withLock(join(folder, 'hold'), async () => {
         await removeDeadSockets(folder)
         return listen(path)

@@ -36,10 +36,7 @@ const reasons: Readonly<Record<string, (file: string) => readonly [why: string, 
     ENFILE: () => ['too many files are open', 'raise the limit on open files'],
   }
 
-/**
- * Turns an error of the file system into an error for the user. Other errors are returned
- * unchanged.
- */
+/** Converts a file system error to an error for the user. Other errors are returned unchanged. */
 export function explainDiskError(error: unknown, { kind, operation, file }: Attempt): unknown {
   if (error instanceof UserError) return error
   const reason = reasons[codeOf(error) ?? '']

@@ -58,8 +58,8 @@ export function decodeInventory(bytes: Uint8Array, file: string): string {
 }
 
 /**
- * Characters that are not even allowed in comments: control characters, and characters that change
- * the direction of the surrounding text.
+ * Matches characters that are not allowed even in comments: control characters, and characters that change the
+ * direction of the surrounding text.
  */
 const hiddenInText =
   // oxlint-disable-next-line no-control-regex

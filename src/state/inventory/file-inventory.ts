@@ -45,7 +45,7 @@ export interface FileInventoryOptions {
   readonly loadOptions: LoadOptions
   /** A cache of parsed texts. */
   readonly cache?: InventoryCache
-  /** How long to wait for other writers, in milliseconds (default: the default of `withLock`). */
+  /** How long to wait for other writers, in milliseconds (default: as for `withLock`). */
   readonly lockTimeout?: number
   /** The directory where the search for the inventory started; absent if the file was specified. */
   readonly searchedFrom?: string | undefined

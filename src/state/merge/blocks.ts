@@ -49,7 +49,7 @@ function blocksOf(text: string, map: YAMLMap): readonly Block[] {
   })
 }
 
-/** Splits a text; `undefined` if a section is not in block style, as in JSON or after an alias. */
+/** Splits a text; `undefined` if a section is not in block style, as in JSON or if it is an alias. */
 export function splitInventory({ text, root }: InventoryDocument): SplitInventory | undefined {
   const { contents } = root
   if (!isMap(contents) || contents.flow || !text.endsWith('\n')) return undefined

@@ -58,7 +58,7 @@ async function isInWorkTree(folder: string): Promise<boolean> {
 const exactly = (name: string, after = ''): string =>
   `/${name.replaceAll(/[\\*?[\]]/g, '\\$&')}${after}`
 
-/** Returns a pattern for gitattributes(5), which ends at the first blank unless it is quoted as in C. */
+/** Returns a pattern for gitattributes(5). Patterns end at the first blank unless they are quoted as in C. */
 const attributePattern = (pattern: string): string =>
   /[\s"]/.test(pattern) ? `"${pattern.replaceAll(/["\\]/g, '\\$&')}"` : pattern
 
@@ -86,8 +86,8 @@ async function defineDriver(folder: string, env: Environment): Promise<string | 
 
 /**
  * Configures git to merge the inventory entry by entry, and to ignore fleet's temporary files next to it (.gitignore):
- * .gitattributes selects the merge driver in every clone, and the configuration of this clone defines it. Other clones
- * merge lines. Resolves to undefined outside a work tree, where nothing is written.
+ * .gitattributes selects the merge driver in every clone, and the configuration of this clone defines it. In other
+ * clones, git merges lines. Resolves to undefined outside a work tree, where nothing is written.
  */
 export async function configureGit(
   inventory: string,

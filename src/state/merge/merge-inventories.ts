@@ -132,7 +132,7 @@ function mergeLineBreaks({ base, ours, theirs }: Versions): string {
 const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
 
 /**
- * Merges an inventory entry by entry, so that changes of different machines never conflict. The other lines are merged
+ * Merges an inventory entry by entry, so that changes to different machines never conflict. The other lines are merged
  * line by line, as git does, and so is the whole text if one of the sides is not an inventory in block style. Windows
  * line breaks are kept.
  */

@@ -77,10 +77,7 @@ function placeMachine(
   return { start: at, end: at, text: [...lines, ...gap, ''].join(lineBreakOf(text)) }
 }
 
-/**
- * Adds the first machine below `machines:`, replacing an empty value, or at the end with a new
- * heading.
- */
+/** Adds the first machine below `machines:`, replacing an empty value, or at the end of the text with a new heading. */
 function placeFirstMachine(
   { text, unit }: Layout,
   root: YAMLMap,

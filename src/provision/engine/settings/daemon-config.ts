@@ -55,7 +55,7 @@ function mergeObjects(current: JsonObject, wanted: JsonObject): JsonObject {
   return Object.fromEntries(merged)
 }
 
-/** Merges the settings of an entry into those of a host's daemon.json. */
+/** Merges an entry's settings into the settings in a host's daemon.json. */
 export function mergeDaemonConfig(
   current: DaemonConfig,
   { config, listed }: Pick<EngineSettings, 'config' | 'listed'>,

@@ -4,7 +4,7 @@ import type { DaemonConfig } from '../../../machine/engine-spec.ts'
 export interface EngineSettings {
   /** Keys of daemon.json; `null` removes a key. */
   readonly config: DaemonConfig
-  /** Items to add to lists in daemon.json; items on the host are kept. */
+  /** Items to add to lists in daemon.json; existing items on the host are kept. */
   readonly listed: Readonly<Record<ListKey, readonly string[]>>
   /** Environment variables; `null` removes a variable. */
   readonly environment: Readonly<Record<string, string | null>>

@@ -20,8 +20,8 @@ export interface EngineState {
   readonly certificates: Readonly<Record<string, string>>
   readonly inUse: EngineInUse
   /**
-   * Whether containers keep running while the engine restarts: if `live-restore` is set and the engine is not in a
-   * swarm.
+   * Whether containers keep running while the engine restarts. This requires `live-restore` and an engine that is not
+   * in a swarm.
    */
   readonly keepsContainers: boolean
   /** The number of running containers. */
@@ -48,7 +48,8 @@ const maxFileBytes = 1 << 20
 
 /**
  * A script for `sh -s FILE...` that prints the input of {@link parseEngineState}, and changes nothing. The arguments
- * are certificate files. `file` is daemon.json, unless the running engine was started with another `--config-file`.
+ * are certificate files. `file` in the output is daemon.json, unless the running engine was started with another
+ * `--config-file`.
  */
 export const engineStateScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -95,8 +95,9 @@ const interrupted: SettingChange = {
 }
 
 /**
- * Plans to change the settings of a host's engine to those of an entry. Settings that are not in the entry are kept.
- * Without `destructive`, changes that lose images and containers are skipped. Throws as {@link parseDaemonConfig} does.
+ * Plans the changes that make the settings of a host's engine match an entry. Settings that are not in the entry are
+ * kept. Without `destructive`, changes that would lose images and containers are skipped. Throws as
+ * {@link parseDaemonConfig} does.
  */
 export function planSettings(
   state: EngineState,

@@ -2,7 +2,7 @@ import { UserError } from '../../../errors.ts'
 
 /** A problem in an inventory's text. */
 export interface Problem {
-  /** Position in UTF-16 units. */
+  /** Position in UTF-16 code units. */
   readonly offset: number
   /** The message, which starts with the path in the data if that is known. */
   readonly message: string
