@@ -10,7 +10,7 @@ export type FoundDisk =
   | { readonly format: DiskFormat; readonly size: number }
   | { readonly format: 'ova' }
 
-/** Signatures and their offsets, from the documentation of each format. */
+/** File signatures and their offsets, from each format's documentation. */
 const signatures: readonly (readonly [
   format: DiskFormat | 'ova' | 'packed' | 'foreign' | 'luks',
   at: number,
@@ -36,10 +36,9 @@ const signatures: readonly (readonly [
 ]
 
 /**
- * Detects the format of a file by its contents, never by its name. Tools must read the file with
- * exactly this format. Throws kind `usage` for a file that must be decompressed or converted first,
- * and for a disk that refers to other files: the author of the image could make the machine read
- * any file on this computer.
+ * Detects a file's format from its contents, never from its name. Tools must be told to read the file in exactly this
+ * format. Throws kind `usage` for a file that must be decompressed or converted first, and for a disk that refers to
+ * other files, with which the image's author could make the machine read any file on this computer.
  */
 export async function inspectDisk(file: string): Promise<FoundDisk> {
   await using handle = await open(file)

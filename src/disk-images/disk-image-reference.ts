@@ -28,8 +28,8 @@ const looksLikePath = (text: string): boolean =>
   /[/\\]|\.(?:raw|img|qcow2|vmdk|vdi|ova)$/i.test(text)
 
 /**
- * Parses `NAME|PATH|URL[#sha256=…]`. Relative paths are resolved from `folder`. Throws kind `usage`
- * for anything else.
+ * Parses `NAME|PATH|URL[#sha256=…]`. Relative paths are resolved against `folder`. Throws kind `usage` for anything
+ * else.
  */
 export function parseImage(
   text: string,

@@ -12,7 +12,7 @@ import type { ReadTar } from './unpack-ova.ts'
 import { ignored } from '../os/trace.ts'
 import { type Digest, checkDigest, digestFile, hasDigest } from './verify-checksum.ts'
 
-/** A disk that a host can boot from. Read-only, and may be deleted later. */
+/** A read-only disk that a host can boot from. It may be deleted later. */
 interface Disk {
   readonly path: string
   readonly format: DiskFormat
@@ -25,9 +25,9 @@ interface Disk {
 /** Access to disk images: published images by name, and the user's own. */
 export interface DiskImages {
   /**
-   * Returns the disk for `NAME|PATH|URL[#sha256=…]` as one file, downloading it if necessary.
-   * Throws kind `usage` if it is not an image or refers to other files, `unreachable` if the
-   * download fails, `failed` for a wrong checksum.
+   * Returns the disk for `NAME|PATH|URL[#sha256=…]` as one file, downloading it if necessary. Throws kind `usage` if
+   * the file is not a disk image or refers to other files, `unreachable` if the download fails, `failed` for a wrong
+   * checksum.
    */
   resolve(
     image: string,
@@ -40,7 +40,7 @@ export interface DiskImages {
 
 const keyOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 20)
 
-/** Finds the newest cached image with a label, for use without the network. Throws `error` if there is none. */
+/** Finds the newest cached image with a label, for offline use. Throws `error` if there is none. */
 async function findOffline(
   cache: ImageCache,
   label: string,
@@ -86,7 +86,7 @@ async function checkFile(
   const digest: Digest = `sha256:${await digestFile(path, 'sha256', call.signal)}`
   const expected: Digest | undefined = sha256 === undefined ? undefined : `sha256:${sha256}`
   checkDigest(path, digest, expected, 'check the image and the checksum')
-  return { path: await realpath(path), digest } // a driver creates a hard link, which must not point to a symbolic link
+  return { path: await realpath(path), digest } // drivers hard-link this path, which must not be a symbolic link
 }
 
 /**
@@ -95,7 +95,7 @@ async function checkFile(
  */
 const maxDownload = 64 * 2 ** 30
 
-/** Opens the disk images, with their cache below `folder`. */
+/** Opens the disk images, which are cached in a subdirectory of `folder`. */
 export function openDiskImages(
   folder: string,
   readTar: ReadTar,
@@ -116,7 +116,7 @@ export function openDiskImages(
     return cache.get({ key: keyOf(digest ?? url), label: url, url, digest }, call)
   }
 
-  /** Extracts the disk of an OVA, which is cached as a separate image. */
+  /** Extracts an OVA's disk, which is cached as a separate image. */
   async function unpack(
     image: string,
     { path, digest }: Pick<CachedImage, 'path' | 'digest'>,

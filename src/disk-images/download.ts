@@ -36,7 +36,7 @@ const tooLarge = (url: string, most: number): UserError =>
     hint: 'check the URL, or download the image yourself and specify its path',
   })
 
-/** Returns a stream that reports progress once a second, and fails if there are more than `most` bytes. */
+/** Returns a stream that reports progress once a second, and fails once there are more than `most` bytes. */
 function count(
   from: number,
   {
@@ -66,14 +66,11 @@ function count(
   })
 }
 
-/** Whether a response is the rest of a file, starting at this offset. */
+/** Whether a response contains the rest of a file, starting at the offset `have`. */
 const isRest = ({ statusCode, headers }: IncomingMessage, have: number): boolean =>
   statusCode === 206 && headers['content-range']?.startsWith(`bytes ${have}-`) === true
 
-/**
- * Downloads the missing part of `file`. Starts again if the server has a new version or does not
- * support ranges.
- */
+/** Downloads the missing part of `file`. Starts over if the server has a new version or does not support ranges. */
 async function fetchRest(url: string, file: string, step: string, call: SizedCall): Promise<void> {
   const have = await sizeOf(file)
   const mark = await readFile(`${file}.etag`, 'utf8').catch(
@@ -92,7 +89,7 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
         hint: 'check the image URL, or try again later',
       })
     }
-    await rm(file, { force: true }) // the partial file is longer than the new one, or a different version
+    await rm(file, { force: true }) // the partial file is longer than the new file, or belongs to a different version
     return fetchRest(url, file, step, call)
   }
   const { etag, 'last-modified': modified, 'content-length': length } = response.headers

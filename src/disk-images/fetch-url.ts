@@ -3,12 +3,12 @@ import { UserError, messageOf } from '../errors.ts'
 import { httpRequest } from '../os/http-request.ts'
 import { proxyAgent } from '../os/proxy.ts'
 
-/** How long a server may send no data, in milliseconds. */
+/** How long a server may go without sending data, in milliseconds. */
 const dataTimeout = 30_000
 
 const maxRedirects = 5
 
-/** Status codes of redirects that are followed: published URLs redirect to mirrors. */
+/** Status codes of the redirects to follow: published URLs redirect to mirrors. */
 const redirects = new Set([301, 302, 303, 307, 308])
 
 /**
@@ -29,8 +29,8 @@ function followRedirect(from: URL, location: string): URL {
 }
 
 /**
- * Sends a GET request, through the proxy in the environment, and follows redirects, but never from
- * HTTPS to HTTP. Throws kind `unreachable` without a response, `usage` for a client error.
+ * Sends a GET request, through the proxy in the environment, and follows redirects, but never from HTTPS to HTTP.
+ * Throws kind `unreachable` if there is no response, and `usage` for a client error (4xx).
  */
 export async function fetchUrl(
   url: string,

@@ -12,7 +12,7 @@ import { type Digest, algorithmOf, checkDigest, digestFile, hasDigest } from './
 export interface CachedImage {
   /** Its key in the cache, for `remove`. */
   readonly key: string
-  /** The name with its architecture, or the URL; for the disk of an OVA, `disk of` and the reference of the OVA. */
+  /** The name with its architecture, or the URL; for an OVA's disk, `disk of` and the OVA's reference. */
   readonly label: string
   readonly url: string
   readonly digest: Digest
@@ -29,13 +29,13 @@ interface ImageRequest {
   readonly url: string
   /** If absent, any content is accepted. */
   readonly digest: Digest | undefined
-  /** Creates the file in place of a download. */
+  /** Creates the file instead of downloading it. */
   readonly make?: (file: string) => Promise<void>
 }
 
-/** A cache that downloads each image once, also with concurrent processes. */
+/** A cache that downloads each image only once, even if several processes request it concurrently. */
 export interface ImageCache {
-  /** Newest first. */
+  /** Lists the cached images, newest first. */
   list(): Promise<readonly CachedImage[]>
   /**
    * Returns the image, and downloads it if it is missing or damaged. Throws kind `failed` for a
@@ -48,10 +48,7 @@ export interface ImageCache {
 /** How long to wait for another process before reporting the wait again, in milliseconds. */
 const lockTimeout = 2000
 
-/**
- * Runs `work` while holding the lock of an image. Waits for other processes as long as necessary,
- * and reports the wait.
- */
+/** Runs `work` while holding an image's lock. Waits for other processes as long as necessary, and reports the wait. */
 async function withImageLock<Value>(
   file: string,
   call: DownloadCall,
@@ -76,7 +73,7 @@ async function withImageLock<Value>(
   }
 }
 
-/** Opens the cache in `folder`, which downloads at most `maxBytes` per image. */
+/** Opens the cache in `folder`. The cache downloads at most `maxBytes` per image. */
 export function openImageCache(folder: string, maxBytes: number): ImageCache {
   const place = (key: string, ending: string): string => childPath(folder, `${key}.${ending}`)
 

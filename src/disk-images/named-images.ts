@@ -1,7 +1,7 @@
 /** Processor architectures of published images, in Docker's terms. */
 export type Architecture = 'amd64' | 'arm64'
 
-/** URLs of an image and its checksum. */
+/** URLs of an image and of the checksum list that contains its digest. */
 export interface PublishedImage {
   readonly url: string
   /** The list of checksums: lines `DIGEST  FILE` or `DIGEST *FILE`, in the format of sha256sum. */

@@ -3,10 +3,10 @@ import { UserError } from '../errors.ts'
 import { fetchUrl } from './fetch-url.ts'
 import type { PublishedImage } from './named-images.ts'
 
-/** Timeout for fetching the list of checksums, in milliseconds: a cached image can be used without it. */
+/** Timeout for fetching the list of checksums, in milliseconds. A cached image can be used without the list. */
 const listTimeout = 20_000
 
-/** Maximum size of the list in bytes. Published lists have a few kilobytes. */
+/** Maximum size of the list in bytes. Published lists are only a few kilobytes long. */
 const maxListSize = 2 ** 20
 
 async function readList(answer: Readable): Promise<string> {

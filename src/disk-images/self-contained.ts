@@ -4,7 +4,7 @@ import { UserError } from '../errors.ts'
 /** Maximum virtual size of a disk in bytes. Larger sizes are invalid. */
 const maxDiskSize = 64 * 2 ** 40
 
-/** Size of a sector of a VMDK in bytes. */
+/** Sector size of a VMDK, in bytes. */
 const sector = 512
 
 async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
@@ -77,7 +77,7 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
 /** VMDK types that consist of a single file (VMware's "Virtual Disk Format 5.0"). */
 const singleFileTypes = new Set(['monolithicSparse', 'streamOptimized'])
 
-/** Pattern for an extent in the file itself: readers ignore the name of such an extent. */
+/** Pattern for an extent that is stored in the file itself. Readers ignore the file name of such an extent. */
 const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
 
 async function readVmdk(handle: FileHandle, file: string): Promise<number> {
@@ -127,9 +127,8 @@ async function readVdi(handle: FileHandle, file: string): Promise<number> {
 const readers = { qcow2: readQcow2, vmdk: readVmdk, vdi: readVdi } as const
 
 /**
- * Returns the virtual size of a disk in bytes. Throws kind `usage` if part of the disk is in
- * another file, such as a backing file, an external data file, an extent or a parent, and for an
- * invalid header.
+ * Returns the virtual size of a disk in bytes. Throws kind `usage` if part of the disk is in another file, such as a
+ * backing file, an external data file, an extent or a parent, or if the header is invalid.
  */
 export const readSelfContained = (
   handle: FileHandle,

@@ -2,10 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { UserError } from '../errors.ts'
 
-/**
- * Reads the entries of a tar archive. The content of an entry is available until the next one is
- * requested.
- */
+/** Reads the entries of a tar archive. An entry's content is available until the next entry is requested. */
 export type ReadTar = (source: AsyncIterable<Buffer>) => AsyncIterable<{
   readonly entry: { readonly name: string; readonly type: string }
   readonly content: AsyncIterable<Buffer>

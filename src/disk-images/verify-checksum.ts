@@ -8,7 +8,7 @@ type Algorithm = 'sha256' | 'sha512'
 /** A digest with its algorithm: `sha256:…` or `sha512:…`. */
 export type Digest = `${Algorithm}:${string}`
 
-/** Returns the algorithm of a digest; without a digest, the algorithm for new digests. */
+/** Returns a digest's algorithm or, if there is no digest, the algorithm for new digests. */
 export const algorithmOf = (digest: Digest | undefined): Algorithm =>
   digest?.startsWith('sha512:') === true ? 'sha512' : 'sha256'
 
@@ -23,7 +23,7 @@ export async function digestFile(
   return hash.digest('hex')
 }
 
-/** Whether a file has the digest. */
+/** Whether a file has the given digest. */
 export async function hasDigest(
   file: string,
   digest: Digest,
@@ -36,8 +36,8 @@ export async function hasDigest(
 const hexOf = (digest: Digest): string => digest.slice(digest.indexOf(':') + 1)
 
 /**
- * Throws kind `failed` with `hint` if the digest of an image is not the expected one. Without an
- * expected digest, any digest is accepted.
+ * Throws kind `failed` with `hint` if an image's digest is not the expected one. If no digest is expected, any digest
+ * is accepted.
  */
 export function checkDigest(
   image: string,

@@ -3,7 +3,7 @@ import { networkGrants } from '../grants.ts'
 import { type AwsOptions, awsOptions } from './options.ts'
 import { openTunnel } from './tunnel.ts'
 
-/** The driver of hosts on Amazon EC2. */
+/** The driver for hosts on Amazon EC2. */
 export const aws = defineDriver({
   name: 'aws',
   summary: 'a new host on Amazon EC2',

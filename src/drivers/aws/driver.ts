@@ -28,7 +28,7 @@ import { validateOptions } from './create/validate-options.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
- * EC2's limit before base64, in bytes (EC2 user guide, "Run commands when you launch an EC2
+ * EC2's limit for user data before base64 encoding, in bytes (EC2 user guide, "Run commands when you launch an EC2
  * instance with user data input").
  */
 const maxUserData = 16_384
@@ -183,7 +183,7 @@ async function planHost(
   })
 }
 
-/** Opens EC2 in the account and region of a host; returns `undefined` if none were recorded yet. */
+/** Opens EC2 in the account and region of a host; returns `undefined` if they have not been recorded yet. */
 function openEc2(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
   const account = readAccount(resources)
   return account === undefined ? undefined : api.at(account, call)
@@ -209,7 +209,7 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
   }
 }
 
-/** Creates the driver of Amazon EC2 for the environment `env`. `ask` prompts for one-time passwords. */
+/** Creates the Amazon EC2 driver for the environment `env`. `ask` prompts for one-time passwords. */
 export function awsDriver(env: Environment, ask?: Ask): Driver<AwsOptions> {
   const api = openEc2Api(ask)
   const getCallerAddress = cacheCallerAddress(env)
@@ -226,7 +226,7 @@ export function awsDriver(env: Environment, ask?: Ask): Driver<AwsOptions> {
       async remove(host, call) {
         if (host.token === undefined) return // fleet did not create the host
         const ec2 = openEc2(api, host, call)
-        if (ec2 === undefined) return // nothing was created: a plan records the region first
+        if (ec2 === undefined) return // nothing was created, because the region is recorded first
         await withExplainedErrors(ec2, () => removeHost(ec2, host, host.resources ?? {}))
       },
       list: (fleet, call) => listHosts(api, fleet, call),

@@ -11,7 +11,7 @@ import { ignored } from '../../os/trace.ts'
 /** A region that is enabled in every account, used to list the others. */
 export const fallbackRegion = 'us-east-1'
 
-/** Error codes if a region does not exist or is not enabled. */
+/** Error codes for a region that does not exist or is not enabled. */
 const wrongRegionCodes = [
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -24,8 +24,8 @@ const mayBeWrongRegion = (error: unknown): boolean =>
   isFailure(...wrongRegionCodes)(error) || isServerError(error)
 
 /**
- * If a wrong region may have caused the error, checks the regions of the account and returns an
- * error that explains it. Otherwise returns `error`.
+ * If a wrong region may have caused the error, checks the account's regions and returns an error that explains the
+ * problem. Otherwise returns `error`.
  */
 export async function explainRegionError(
   api: Ec2Api,

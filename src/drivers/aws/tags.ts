@@ -1,7 +1,10 @@
 import type { Filter, Tag, TagSpecification } from '@aws-sdk/client-ec2'
 import { type Tags, parseTagList } from '../tag-list.ts'
 
-/** Reserved tag keys: AWS rejects the first, and fleet finds its hosts by the second. */
+/**
+ * Reserved tag keys: AWS rejects keys that start with `aws:`, and fleet finds its hosts by keys that start with
+ * `fleet:`.
+ */
 const reserved = /^(?:aws:|fleet(?:$|:))/i
 
 const isTag = (key: string, value: string): boolean =>
@@ -13,8 +16,8 @@ export const parseTags = (text: string): Tags | undefined => parseTagList(text, 
 const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
 
 /**
- * Returns the tags to set and to delete on a resource with the tags `current`, so that the tags
- * that fleet set earlier, `previous`, become `wanted`.
+ * Returns the tags to set and to delete on a resource with the tags `current`, to turn `previous`, the tags that fleet
+ * set earlier, into `wanted`.
  */
 export function changedTags(
   previous: string,
@@ -32,7 +35,7 @@ export function changedTags(
 
 const listTags = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }))
 
-/** Tag specifications with the same tags for each resource type that a request creates. */
+/** Returns tag specifications with the same tags for each resource type that a request creates. */
 export const tagAll = (
   tags: Tags,
   ...types: NonNullable<TagSpecification['ResourceType']>[]
@@ -46,7 +49,7 @@ export const tagOf = (tags: readonly Tag[] | undefined, key: string): string | u
 export const tagsByKey = (tags: readonly Tag[] = []): Tags =>
   Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value]))
 
-/** Returns the tags of a resource that fleet uses itself. */
+/** Returns only those of a resource's tags that fleet itself uses. */
 export const fleetTagsIn = (tags: readonly Tag[] = []): Tags =>
   Object.fromEntries(
     tags.flatMap(({ Key = '', Value = '' }) => (/^fleet(?:$|:)/.test(Key) ? [[Key, Value]] : [])),

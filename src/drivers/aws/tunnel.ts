@@ -14,7 +14,7 @@ const install = {
     'install the Session Manager plugin for the AWS CLI: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html',
 }
 
-/** The programs that connections to a host need, and how to install them, by `reach`. */
+/** The programs required for connections to a host, and how to install them, for each value of `reach`. */
 export const neededPrograms: Readonly<
   Record<Exclude<Reach, 'direct'>, readonly (readonly [program: string, install: string])[]>
 > = {
@@ -100,16 +100,16 @@ const invalid = (what: string, value: string): UserError =>
     },
   )
 
-/** Checks a value of the record that becomes an argument of the AWS CLI. Throws kind `inventory`. */
+/** Checks a value from the record that becomes an argument of the AWS CLI. Throws kind `inventory`. */
 function checked(what: string, value: string, pattern: RegExp): string {
   if (pattern.test(value)) return value
   throw invalid(what, value)
 }
 
 /**
- * Returns the program that tunnels connections to an instance, identified by its ID (AWS CLI
- * reference, `ssm start-session` and `ec2-instance-connect open-tunnel`); `undefined` if fleet
- * connects to its address. Throws kind `inventory` for a record that fleet did not write.
+ * Returns the program that tunnels connections to an instance, identified by its ID (AWS CLI reference, `ssm
+ * start-session` and `ec2-instance-connect open-tunnel`); `undefined` if fleet connects directly to the instance's
+ * address. Throws kind `inventory` for a record that fleet did not write.
  */
 export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {
   const { reach = 'direct', region = '', profile } = resources

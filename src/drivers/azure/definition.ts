@@ -3,7 +3,7 @@ import { networkGrants } from '../grants.ts'
 import { type AzureOptions, azureOptions } from './options.ts'
 import { openTunnel } from './tunnel.ts'
 
-/** The driver of hosts in Microsoft Azure. */
+/** The driver for hosts in Microsoft Azure. */
 export const azure = defineDriver({
   name: 'azure',
   summary: 'a new host in Microsoft Azure',

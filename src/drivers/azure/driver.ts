@@ -17,10 +17,7 @@ import { removeHost } from './machine/remove.ts'
 import { joinPeerGroup, leavePeerGroup, observePeerGroup } from './network/peer-group.ts'
 import type { Environment } from '../../os/environment.ts'
 
-/**
- * Runs `work`, reports the waits of the SDK as progress, and turns its errors into errors for the
- * user.
- */
+/** Runs `work`, reports the SDK's waits as progress, and turns its errors into errors for the user. */
 async function withExplainedErrors<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
   const { signal } = call
   try {
@@ -31,10 +28,7 @@ async function withExplainedErrors<T>(call: Call, work: (call: Call) => Promise<
   }
 }
 
-/**
- * Creates the driver of Azure. The environment determines the login, and the subscription if no
- * option does.
- */
+/** Creates the Azure driver. The environment determines the login, and also the subscription if no option sets it. */
 export function azureDriver(
   env: Environment,
   timeouts: Timeouts = azureTimeouts,

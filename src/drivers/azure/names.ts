@@ -11,16 +11,16 @@ export interface ResourceNames {
 }
 
 /**
- * Returns the common prefix of the names: the machine's name, so that users recognize it in the
- * portal, and the start of the token, so that resources of an attempt that recorded nothing are
- * found. The name of a virtual machine has at most 64 characters.
+ * Returns the common prefix of the names: the machine's name, so that users recognize it in the portal, and the start
+ * of the token, so that resources are found even if the attempt recorded nothing. The name of a virtual machine can
+ * have at most 64 characters.
  */
 export function baseName(machine: MachineName | string, token: string): string {
   const readable = machine.slice(0, 40).replace(/[^A-Za-z0-9]+$/, '')
   return `${readable}${nameEnding(token)}`
 }
 
-/** The suffix of the names of all resources that fleet creates for a token. */
+/** Returns the suffix that the names of all resources created for a token have. */
 export const nameEnding = (token: string): string =>
   `-${token.replaceAll(/[^A-Za-z0-9]/g, '').slice(0, 12)}`
 

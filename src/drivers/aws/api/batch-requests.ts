@@ -5,8 +5,8 @@ import type { Send } from './ec2-api.ts'
 const batchWindow = 25
 
 /**
- * Maximum number of items in a request: EC2 accepts 200 values per filter (EC2 API reference,
- * Filter), and more IDs.
+ * Maximum number of items in a request: EC2 accepts 200 values per filter (EC2 API reference, Filter), and even more
+ * IDs.
  */
 const maxItems = 200
 
@@ -70,7 +70,7 @@ export function createRequestBatcher(sendFor: (call: Participant) => Send): Requ
       }
       return work([...items], sendFor(all))
     })
-    answer.catch(() => {}) // every participant gets the error
+    answer.catch(() => {}) // each participant awaits `answer` and handles its error
     const batch: Batch = { items, participants, answer, isOpen: true }
     batches.set(name, batch)
     return batch

@@ -20,9 +20,8 @@ const ignore = (): void => {}
 const silentLogger = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore }
 
 /**
- * Opens clients of EC2 with the SDK's standard chain of credentials: environment, profiles, SSO,
- * web identity, instance metadata. All clients share the clock offset and the credentials of a
- * profile, so that an MFA code is requested once.
+ * Opens EC2 clients that use the SDK's standard credential chain: environment, profiles, SSO, web identity, instance
+ * metadata. All clients share the clock offset and each profile's credentials, so an MFA code is requested only once.
  */
 export function openClients(ask: Ask | undefined): ClientOf {
   // The SDK warns users of older Node.js versions about its own support policy, which does not

@@ -16,9 +16,9 @@ export interface Account {
 }
 
 /**
- * Returns the account in a record; `undefined` if no region was recorded yet. The region becomes
- * part of the server name that signed requests are sent to. Throws kind `inventory` if it is not a
- * region name.
+ * Returns the account in a record; `undefined` if no region has been recorded yet. The region becomes part of the
+ * server name that signed requests are sent to. Throws kind `inventory` if the recorded region is not a valid region
+ * name.
  */
 export function readAccount({ region, profile }: DriverState): Account | undefined {
   if (region === undefined) return undefined
@@ -45,25 +45,25 @@ export type Send = <Input extends ServiceInputTypes, Output extends ServiceOutpu
   command: Ec2Command<Input, Output>,
 ) => Promise<Output>
 
-/** EC2 in one account and region, for one call. Errors are those of the SDK. */
+/** Access to EC2 in one account and region, on behalf of one call. Throws the SDK's errors unchanged. */
 export interface Ec2 extends Account {
   readonly call: Call
-  /** Sends a command and retries it while EC2 is throttling: for requests that can be repeated. */
+  /** Sends a command and retries it while EC2 is throttling. For requests that can be repeated. */
   readonly send: Send
-  /** Sends a command without retries: for requests that only the caller can safely repeat. */
+  /** Sends a command without retries. For requests that only the caller can safely repeat. */
   readonly sendOnce: Send
-  /** Like `send`, but caches the response: for facts that the plans of several hosts need. */
+  /** Like `send`, but caches the response. For facts that several hosts' plans need. */
   readonly sendCached: Send
   /**
    * Combines requests with the same name that are made at about the same time in this account and
    * region. Resolves to the response for all items; the caller selects its own item.
    */
   readonly batch: <Answer>(name: string, item: string, ask: BatchRequest<Answer>) => Promise<Answer>
-  /** Caches the result of `work` by `question` in this account and region. A failure is not cached. */
+  /** Caches the result of `work` under the key `question` for this account and region. Failures are not cached. */
   readonly cached: <Value>(question: unknown, work: () => Promise<Value>) => Promise<Value>
 }
 
-/** EC2 in all accounts and regions that a driver uses. */
+/** Access to EC2 in all accounts and regions that a driver uses. */
 export interface Ec2Api {
   /** The region from the environment or the profile. Throws if there is none. */
   defaultRegion(profile: string | undefined): Promise<string>
@@ -71,9 +71,8 @@ export interface Ec2Api {
 }
 
 /**
- * Rejects when `signal` aborts, even if `work` continues: some operations of the SDK cannot be
- * aborted. `work` gets a derived signal, because Node.js warns about a leak if one signal has many
- * listeners.
+ * Rejects when `signal` aborts, even if `work` continues, because some SDK operations cannot be aborted. `work` gets a
+ * derived signal, because Node.js warns about a leak if one signal has many listeners.
  */
 async function raceAbort<Value>(
   signal: AbortSignal,
@@ -87,7 +86,7 @@ async function raceAbort<Value>(
   return Promise.race([work(own), aborted])
 }
 
-/** How long a throttled request waits before this is reported, in milliseconds. */
+/** How long a throttled request waits before the wait is reported, in milliseconds. */
 const reportWaitAfter = 2000
 
 /** The part of the SDK's middleware stack that is used here. */
@@ -95,7 +94,7 @@ interface MiddlewareStack {
   addRelativeTo(middleware: unknown, options: object): void
 }
 
-/** Sends a command and reports throttling if it takes long: the SDK does not report its retries. */
+/** Sends a command, and reports long throttling, because the SDK does not report its retries. */
 async function sendReportingWaits<Output>(
   call: TrackedCall,
   stack: MiddlewareStack,
@@ -151,15 +150,12 @@ function trackSteps(call: Call): TrackedCall {
   }
 }
 
-/**
- * Whether a request was rejected because of its date, and the clients have corrected their clock
- * offset since.
- */
+/** Whether a request was rejected because of its date, and the clients have since corrected their clock offset. */
 const isClockCorrected = (error: unknown): boolean =>
   (error as { readonly $metadata?: { readonly clockSkewCorrected?: boolean } }).$metadata
     ?.clockSkewCorrected === true
 
-/** Returns a function that sends commands with a client for a call. */
+/** Returns a function that sends commands through `client` on behalf of `call`. */
 const sendBy =
   (call: TrackedCall, client: EC2Client): Send =>
   (command) =>
@@ -171,7 +167,7 @@ const sendBy =
       ),
     )
 
-/** Opens EC2 with the SDK's standard credential chain. `ask` asks the user for MFA codes. */
+/** Opens the EC2 API with the SDK's standard credential chain. `ask` asks the user for MFA codes. */
 export function openEc2Api(ask?: Ask): Ec2Api {
   const clientOf = openClients(ask)
   const answers = new Map<string, Promise<unknown>>()

@@ -15,7 +15,7 @@ export interface Failure {
   readonly kind: ErrorKind
   /** The message. AWS's own message follows. */
   readonly message: (context: ErrorContext) => string
-  /** Whether the message is shown without that of AWS or the SDK. */
+  /** Whether the message is shown alone, without the message from AWS or the SDK. */
   readonly isComplete?: true
   /** The next step for the user. */
   readonly hint?: (context: ErrorContext) => string

@@ -11,7 +11,7 @@ import {
 
 const byCode = new Map(failures.flatMap((failure) => failure.codes.map((code) => [code, failure])))
 
-/** The error code or name of AWS, the SDK or Node.js: `InvalidAMIID.NotFound`, `ENOTFOUND`. */
+/** Returns the code or name of an error from AWS, the SDK or Node.js, such as `ENOTFOUND`. */
 const failureCode = (error: unknown): string | undefined =>
   codeOf(error) ?? (error instanceof Error ? error.name : undefined)
 
@@ -31,9 +31,8 @@ export function isServerError(error: unknown): boolean {
 const maxDepth = 5
 
 /**
- * Returns the network error that kept the SDK from loading credentials: it is a cause, or only
- * mentioned in the message. Errors of the metadata service are ignored, because most computers have
- * none.
+ * Returns the network error that kept the SDK from loading credentials: it is either one of the causes or only
+ * mentioned in a message. Errors of the metadata service are ignored, because most computers have none.
  */
 function networkFailureIn(error: unknown, depth = 0): Failure | undefined {
   if (!(error instanceof Error) || depth > maxDepth || error.message.includes('169.254.')) {
@@ -53,7 +52,7 @@ function failureOf(error: unknown): Failure | undefined {
 /** Whether EC2 is throttling requests. */
 export const isThrottling = (error: unknown): boolean => failureOf(error) === throttling
 
-/** Whether the request can be repeated: EC2 was busy, or may or may not have executed it. */
+/** Whether the request can be repeated: EC2 was busy, or it is unknown whether EC2 executed the request. */
 export function isTransient(error: unknown): boolean {
   const failure = failureOf(error)
   return (
@@ -63,10 +62,7 @@ export function isTransient(error: unknown): boolean {
   )
 }
 
-/**
- * Returns how far the clock of this computer is ahead of AWS, in milliseconds, according to the
- * date of the response.
- */
+/** Returns how far this computer's clock is ahead of AWS's clock, in milliseconds, according to the response's date. */
 function clockSkewOf(error: unknown): number | undefined {
   const { $response } = error as {
     readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
@@ -75,7 +71,7 @@ function clockSkewOf(error: unknown): number | undefined {
   return Number.isNaN(date) ? undefined : Date.now() - date
 }
 
-/** Signatures are valid for five minutes (AWS Signature Version 4), on EC2 for fifteen. */
+/** Signatures are valid for five minutes (AWS Signature Version 4) or, on EC2, for fifteen. */
 const isLarge = (skew: number | undefined): boolean => Math.abs(skew ?? 0) >= 4 * 60_000
 
 function describeSkew(skew: number | undefined): string {
@@ -110,7 +106,7 @@ const isAwsError = (error: unknown): boolean =>
 const awsMessage = (error: unknown): string =>
   messageOf(error).split(/\. Encoded authorization failure|\n/)[0] ?? ''
 
-/** Explains errors about MFA, which the SDK and STS identify only by their message. */
+/** Explains MFA errors, which the SDK and STS identify only by the text of the message. */
 function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserError | undefined {
   const words = messageOf(error)
   if (/requires multi-factor authentication/.test(words)) {
@@ -131,8 +127,8 @@ function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserErr
 }
 
 /**
- * Turns an error of AWS into an error for the user. User errors and errors that are not from AWS
- * are returned unchanged.
+ * Turns an error from AWS into an error for the user. User errors and errors that are not from AWS are returned
+ * unchanged.
  */
 export function explainError(error: unknown, context: ErrorContext): unknown {
   if (error instanceof UserError) return error

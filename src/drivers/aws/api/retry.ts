@@ -5,7 +5,7 @@ import type { Call } from '../../driver.ts'
 /** The first and the longest pause between attempts, in milliseconds. */
 const pauses = { pauseMs: 500, longestMs: 4_000 }
 
-/** Shortens a pause at random, so that hosts that are created together do not send requests together. */
+/** Shortens a pause at random, so that hosts created together do not send their requests at the same time. */
 const withJitter = (ms: number): number => ms * (0.5 + Math.random() / 2)
 
 /**

@@ -6,8 +6,8 @@ import { type AwsOptions, awsOptions } from '../options.ts'
 import { recordedReach } from './reach-option.ts'
 
 /**
- * See `Driver.describeExisting`. EC2 does not know the login user, so it is the default unless the
- * options set it.
+ * See `Driver.describeExisting`. EC2 does not know the login user, so the default is used unless the options set
+ * another one.
  */
 export async function describeExistingInstance(
   ec2: Ec2,

@@ -69,13 +69,13 @@ async function findImages(
 const newest = (images: readonly Ec2Image[]): Ec2Image | undefined =>
   images.toSorted((a, b) => (a.CreationDate ?? '').localeCompare(b.CreationDate ?? '')).at(-1)
 
-/** Returns the minimum size of the root disk in GiB. */
+/** Returns the minimum size of an image's root disk, in GiB. */
 const sizeOf = ({ RootDeviceName, BlockDeviceMappings = [] }: Ec2Image): number =>
   BlockDeviceMappings.find(({ DeviceName }) => DeviceName === RootDeviceName)?.Ebs?.VolumeSize ?? 0
 
 /**
- * Finds an image by the name of a release or by its ID. Throws kind `usage` if it does not exist,
- * or does not fit the architecture or the disk.
+ * Finds an image by the name of a release or by its ID. Throws kind `usage` if the image does not exist, is for another
+ * architecture or does not fit on the disk.
  */
 export async function findImage(
   ec2: Ec2,

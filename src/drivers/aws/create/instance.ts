@@ -19,7 +19,7 @@ export interface Instance {
   readonly state: InstanceStateName
   /** Reason for the state, if EC2 reports one. */
   readonly reason: string | undefined
-  /** Code of the reason: `Server.SpotInstanceTermination`. */
+  /** Code of the reason, such as `Server.SpotInstanceTermination`. */
   readonly reasonCode: string | undefined
   readonly publicAddress: string | undefined
   readonly privateAddress: string | undefined
@@ -86,9 +86,8 @@ async function listInstances(send: Send, filter: Filter): Promise<readonly Insta
 }
 
 /**
- * Lists the instances that match a filter, from all pages. Unlike a request by IDs, missing
- * instances are not an error. A filter with one ID, tag or client token is combined with those of
- * other hosts.
+ * Lists the instances that match a filter, from all pages. Unlike in a request by ID, a missing instance is not an
+ * error. A filter with a single ID, tag or client token is combined with other hosts' filters in one request.
  */
 export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
   const { Name: name = '', Values: [value, ...more] = [] } = filter
@@ -113,7 +112,7 @@ const states: Readonly<Record<InstanceStateName, HostStatus['state']>> = {
   terminated: 'absent',
 }
 
-/** Returns the address that fleet connects to: the private one if the host was created without a public one. */
+/** Returns the address that fleet connects to: the private address if the host was created without a public address. */
 export const addressOf = (instance: Instance, access: string | undefined): string | undefined =>
   access === 'private' ? instance.privateAddress : instance.publicAddress
 

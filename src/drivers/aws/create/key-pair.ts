@@ -32,8 +32,8 @@ const importKey = (ec2: Ec2, { name, publicKey, tags }: KeyPairSpec) =>
 const isSameKey = (a: string, b: string): boolean => a.split(' ')[1] === b.split(' ')[1]
 
 /**
- * Imports the login key as the key pair of a host, unless an earlier attempt did. A key pair with
- * an older key is replaced.
+ * Imports the login key as a host's key pair, unless an earlier attempt already did. A key pair with an older key is
+ * replaced.
  */
 export async function ensureKeyPair(ec2: Ec2, wanted: KeyPairSpec): Promise<void> {
   try {
@@ -59,7 +59,7 @@ export async function ensureKeyPair(ec2: Ec2, wanted: KeyPairSpec): Promise<void
   await importKey(ec2, wanted)
 }
 
-/** Checks a key pair of the user. Throws EC2's error if it does not exist. */
+/** Checks that the user's own key pair exists. Throws EC2's error if it does not exist. */
 export async function checkKeyPair(ec2: Ec2, name: string): Promise<void> {
   await ec2.sendCached(new DescribeKeyPairsCommand({ KeyNames: [name] }))
 }

@@ -20,8 +20,8 @@ export interface Attempt {
 export interface LaunchSpec {
   readonly token: string
   /**
-   * Number of instances that were terminated during creation. It is part of the client token, for
-   * which EC2 would otherwise return a terminated instance.
+   * Number of instances that were terminated during creation. It is part of the client token, because EC2 would return
+   * the terminated instance if the token stayed the same.
    */
   readonly launch: number
   readonly tags: Readonly<Record<string, string>>
@@ -109,7 +109,7 @@ export function runInput(launchSpec: LaunchSpec, attempt: Attempt): RunInstances
         },
       },
     ],
-    // A hop limit of 1 keeps containers away from the credentials of the host.
+    // A hop limit of 1 keeps containers away from the host's credentials.
     MetadataOptions: {
       HttpTokens: 'required',
       HttpPutResponseHopLimit: 1,
@@ -151,7 +151,7 @@ async function run(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<
   return launched?.InstanceId ?? ''
 }
 
-/** Returns the instance with this token that is not terminated, if any. */
+/** Returns the instance that has this token and is not terminated, if any. */
 const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined> =>
   (await findInstances(ec2, byToken(token))).find(isAlive)
 
@@ -169,9 +169,9 @@ const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promi
   })
 
 /**
- * Requests the instance, one attempt after the other until there is capacity, and returns its ID.
- * `record` records each attempt before its request. A later run starts with the recorded attempt,
- * which is the only one that may have succeeded without a response, and gets the same instance.
+ * Requests the instance, trying the attempts in order until one finds capacity, and returns the instance's ID. `record`
+ * records each attempt before its request is sent. A later run starts with the recorded attempt, because only that one
+ * may have succeeded without a response, and gets the same instance.
  */
 export async function launch(
   ec2: Ec2,

@@ -14,20 +14,20 @@ import { tagsFor } from './plan.ts'
 export interface PlannedHost {
   readonly spec: HostSpec
   readonly options: AwsOptions
-  /** The values to record: those of earlier attempts, and the decisions of the plan. */
+  /** The values to record: values from earlier attempts, and the plan's decisions. */
   readonly resources: DriverState
   readonly ingressRules: IngressRules | undefined
-  /** The instance of an earlier attempt, or what to launch. */
+  /** The instance from an earlier attempt, or the decision on what to launch. */
   readonly start: Instance | Decision
 }
 
 /**
- * Returns the name of the security group and the key pair of a host. It is derived from the token,
- * so that a later attempt finds them.
+ * Returns the name of a host's security group and key pair. It is derived from the token, so a later attempt finds
+ * both.
  */
 const ownName = (token: string): string => `fleet-${token}`
 
-/** Returns a function that records resources, adding to those recorded before. */
+/** Returns a function that records resources in addition to those recorded earlier. */
 function createRecorder(data: BootstrapData, resources: DriverState) {
   const all = { ...resources }
   return async (created: DriverState, id?: string): Promise<void> => {
@@ -38,7 +38,7 @@ function createRecorder(data: BootstrapData, resources: DriverState) {
 
 type RecordResources = ReturnType<typeof createRecorder>
 
-/** Creates the security group and the Elastic IP of a host. */
+/** Creates a host's security group and Elastic IP. */
 async function createGroupAndAddress(ec2: Ec2, planned: PlannedHost, record: RecordResources) {
   const { spec, options, resources, ingressRules } = planned
   const { token } = spec
@@ -101,7 +101,7 @@ async function launchInstance(
   return id
 }
 
-/** Creates the resources of a host that do not exist yet, and waits until it is running and has an address. */
+/** Creates a host's missing resources, and waits until the host is running and has an address. */
 export async function createHost(
   ec2: Ec2,
   planned: PlannedHost,

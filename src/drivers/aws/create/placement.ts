@@ -69,7 +69,7 @@ async function findSubnets(
       })
 }
 
-/** Finds the zones of the region that offer an instance type. */
+/** Finds the region's availability zones that offer an instance type. */
 async function findZones(ec2: Ec2, type: string): Promise<ReadonlySet<string>> {
   const ask = new DescribeInstanceTypeOfferingsCommand({
     LocationType: 'availability-zone',
@@ -79,7 +79,7 @@ async function findZones(ec2: Ec2, type: string): Promise<ReadonlySet<string>> {
   return new Set(InstanceTypeOfferings.flatMap(({ Location }) => Location ?? []))
 }
 
-/** Public subnets first, then by zone, so that the order is stable. */
+/** Sorts public subnets first, and then by zone, so that the order is stable. */
 const bySubnetPreference = (a: Subnet, b: Subnet): number =>
   Number(b.MapPublicIpOnLaunch ?? false) - Number(a.MapPublicIpOnLaunch ?? false) ||
   (a.AvailabilityZone ?? '').localeCompare(b.AvailabilityZone ?? '') ||
@@ -89,8 +89,8 @@ const zonesOf = (subnets: readonly Subnet[]): string =>
   [...new Set(subnets.flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []))].sort().join(', ')
 
 /**
- * Finds the subnets where the instance can run, best first. Throws kind `usage` if there is none,
- * naming the option that excludes them.
+ * Finds the subnets where the instance can run, best first. If there is none, throws kind `usage` and names the option
+ * that rules them out.
  */
 export async function findPlacements(
   ec2: Ec2,

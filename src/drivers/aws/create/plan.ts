@@ -33,10 +33,7 @@ export function attemptsFor(
   return [...all.filter(isRecorded), ...all.filter((attempt) => !isRecorded(attempt))]
 }
 
-/**
- * The result of an earlier attempt: a live instance, or the number of launches that were
- * terminated.
- */
+/** The result of earlier attempts: a live instance, or the number of launched instances that were terminated. */
 export interface EarlierAttempt {
   readonly alive: Instance | undefined
   readonly launch: number
@@ -59,7 +56,7 @@ export async function findEarlier(
   return { alive: instances.find(isAlive), launch: isUsedUp ? launch + 1 : launch }
 }
 
-/** Filters subnets to one VPC, because the security group of the host is in one VPC. */
+/** Filters subnets to one VPC, because the host's security group belongs to a single VPC. */
 function placementsInOneVpc(
   placements: readonly Placement[],
   recorded: string | undefined,
@@ -101,7 +98,7 @@ async function dryRun(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promi
   })
 }
 
-/** What to launch, and the attempts in order. */
+/** What to launch, and the attempts to make, in order. */
 export interface Decision {
   readonly launchSpec: LaunchSpec
   readonly attempts: readonly Attempt[]
@@ -128,10 +125,7 @@ function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceT
   ]
 }
 
-/**
- * Makes all decisions and checks them with EC2. Throws kind `usage` for options that cannot be
- * fulfilled.
- */
+/** Makes all decisions and checks them with EC2. Throws kind `usage` for options that EC2 cannot satisfy. */
 export async function decide(
   ec2: Ec2,
   spec: HostSpec,
@@ -144,7 +138,7 @@ export async function decide(
     findPlacements(ec2, options),
     options.keyPair === undefined ? Promise.resolve() : checkKeyPair(ec2, options.keyPair),
   ] as const
-  await Promise.allSettled(lookups) // report the first error in this order: an unknown type also has no subnets
+  await Promise.allSettled(lookups) // report the error of the type first: an unknown type also has no subnets
   const [type, placements] = await Promise.all(lookups)
   checkCredits(options, type)
   // The newest image of a release may have changed, but all attempts must request the same one.

@@ -4,13 +4,13 @@ import { findProgram } from '../../../os/find-program.ts'
 import type { AwsOptions } from '../options.ts'
 import { neededPrograms } from '../tunnel.ts'
 
-/** Returns the value of `reach` to record; `undefined` for a host that fleet connects to at its address. */
+/** Returns the value of `reach` to record; `undefined` for a host that fleet connects to directly at its address. */
 export const recordedReach = ({ reach }: Pick<AwsOptions, 'reach'>): string | undefined =>
   reach === 'direct' ? undefined : reach
 
 /**
- * Throws kind `unsupported` if this computer lacks a program that connections to the host need,
- * before the host exists and costs money.
+ * Throws kind `unsupported` if this computer lacks a program required for connections to the host. Called before the
+ * host exists and costs money.
  */
 export async function checkPrograms(
   { reach = 'direct' }: Pick<AwsOptions, 'reach'>,

@@ -32,9 +32,8 @@ async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined
 }
 
 /**
- * Allocates the Elastic IP of a host, unless it exists. The request has no idempotency token, and
- * allocates another address each time. If it may have been sent before, addresses are first looked
- * up by tag.
+ * Allocates a host's Elastic IP, unless it already exists. The request has no idempotency token, so sending it again
+ * allocates another address. If it may already have been sent, the address is looked up by tag first.
  */
 export async function ensureAddress(
   ec2: Ec2,

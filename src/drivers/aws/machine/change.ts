@@ -96,7 +96,7 @@ async function changeTags({
   ].filter((id) => id !== undefined)
   ec2.call.progress('update the tags')
   const addedTags = Object.entries(set).map(([Key, Value]) => ({ Key, Value }))
-  // With a Value, EC2 deletes a key only if it still has the value that fleet set.
+  // Given a Value, EC2 deletes a tag only if the tag still has this value, which fleet set.
   const removedTags = removed.map((Key) => ({ Key, Value: now[Key] }))
   if (removedTags.length > 0) {
     await ec2.send(new DeleteTagsCommand({ Resources: taggedIds, Tags: removedTags }))

@@ -21,9 +21,7 @@ interface Known {
   readonly observed: Readonly<Record<string, string>>
 }
 
-/**
- * Options that cannot change during the life of an instance, and how to read their current values.
- */
+/** Options that cannot change during an instance's lifetime, and how to read their current values. */
 const immutable: ImmutableOptions<AwsOptions, Known> = {
   region: ({ resources }) => resources['region'],
   zone: ({ observed }) => observed['zone'],
@@ -50,7 +48,7 @@ const sorted = (list: string): string =>
     .sort()
     .join(',')
 
-/** Whether a value matches: a name can match an ARN, an image ID can match a release. */
+/** Whether a value matches: a name can match an ARN, and an image ID can match a release. */
 function isSame(option: string, wanted: string, current: string, { resources }: Known): boolean {
   if (wanted === current) return true
   if (option === 'securityGroups') return sorted(wanted) === sorted(current)
@@ -128,13 +126,13 @@ function compareIngressRules(
   return differences.map((one) => ({ ...one, how: 'replace', why }))
 }
 
-/** Compares how SSH reaches the host. This is only in the record, so it changes without a request. */
+/** Compares how SSH reaches the host. Only the record stores this, so changing it does not require a request. */
 function compareReach({ reach: to = 'direct' }: AwsOptions, { resources }: Known): Difference[] {
   const { reach: from = 'direct' } = resources
   return from === to ? [] : [{ option: 'reach', from, to, how: 'live' }]
 }
 
-/** Compares attributes of an instance that EC2 can change at any time. */
+/** Compares the instance attributes that can be changed at any time. */
 function compareAttributes(
   { terminationProtection, shutdownBehaviour }: AwsOptions,
   { resources }: Known,
@@ -161,7 +159,7 @@ function compareAttributes(
   ]
 }
 
-/** See `Update.compare`. Sends requests only if the type differs; hosts with the same types share them. */
+/** See `Update.compare`. Sends requests only if the type differs; hosts with the same types share these requests. */
 export async function compareHost(
   ec2: Ec2,
   host: HostRecord,

@@ -82,7 +82,7 @@ function hostsOf({ region, profile }: Ec2, parts: HostResources): readonly Found
   })
 }
 
-/** Errors of accounts without permission in a region. */
+/** Errors that EC2 reports if an account lacks permission in a region. */
 const isPermissionError = isFailure(
   'UnauthorizedOperation',
   'AuthFailure',
@@ -114,9 +114,9 @@ async function listRegion(
 }
 
 /**
- * Lists the existing resources of a fleet for each profile of its machines: in the regions of their
- * options, or with `everywhere` in all regions of the account. Regions that cannot be searched are
- * reported and skipped.
+ * Lists a fleet's existing resources for each profile that its machines use: in the regions set in the machines'
+ * options or, with `everywhere`, in all regions of the account. Regions that cannot be searched are reported and
+ * skipped.
  */
 export async function listHosts(
   api: Ec2Api,

@@ -5,19 +5,19 @@ import { type Account, type Ec2, type Ec2Api, readAccount } from '../api/ec2-api
 import { explainError } from '../api/errors.ts'
 import { type Instance, byId, findInstances, statusOf } from '../create/instance.ts'
 
-/** Maximum number of values of a filter. */
+/** Maximum number of values in a filter. */
 const maxIds = 200
 
 /** Filter for all instances that fleet launched, for any inventory. */
 const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 
-/** Hosts of one account and region, by instance ID. */
+/** Hosts in one account and region, keyed by instance ID. */
 export interface RegionHosts {
   readonly account: Account
   readonly hosts: Map<string, { readonly name: MachineName; readonly resources: DriverState }>
 }
 
-/** Groups the hosts that have an instance by account and region. */
+/** Groups hosts by account and region, leaving out hosts without an instance. */
 export function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<RegionHosts> {
   const groups = new Map<string, RegionHosts>()
   for (const [name, { id, resources = {} }] of hosts) {
@@ -68,8 +68,8 @@ async function observeRegion(
 }
 
 /**
- * Queries many hosts: one DescribeInstances per region and profile, with up to 1000 instances a
- * page. A host whose record has no instance is `unknown`.
+ * Queries many hosts with one DescribeInstances request per region and profile, and up to 1000 instances per page. A
+ * host whose record has no instance is reported as `unknown`.
  */
 export async function observeHosts(
   api: Ec2Api,

@@ -9,7 +9,7 @@ import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
 
-/** Errors while an instance changes its state. */
+/** Errors that EC2 reports while an instance is changing its state. */
 const isChangingState = isFailure(
   'IncorrectInstanceState',
   'IncorrectState',

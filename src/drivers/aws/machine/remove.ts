@@ -52,7 +52,7 @@ async function findPeerGroups(
   const own = new Set(groups.map(({ GroupId }) => GroupId))
   const named = [...instances.flatMap((one) => one.groups), ...(peerGroup ? [peerGroup] : [])]
   const others = [...new Set(named)].filter((id) => !own.has(id))
-  // Everyone who can edit the inventory can name any group, so only groups of the same inventory count.
+  // Anyone who can edit the inventory can name any group, so only groups of the same inventory count.
   const tags = [
     ...instances.map((one) => one.tags),
     ...[...groups, ...keyPairs].map((one) => one.Tags),
@@ -83,8 +83,8 @@ async function findResourcesOnce(
 const maxLag = 5_000
 
 /**
- * Finds all resources of a host. If its instance is not visible, searches again until EC2 must show
- * it: a creation may have been interrupted a moment ago, before the response arrived.
+ * Finds all resources of a host. If its instance is not visible, keeps searching for as long as EC2 may take to show
+ * it: the creation may have been interrupted a moment ago, before the response arrived.
  */
 async function findAllResources(
   ec2: Ec2,
@@ -226,7 +226,7 @@ const describeForeign = ({
   ...addresses.map(({ AllocationId }) => `Elastic IP ${AllocationId}`),
 ]
 
-/** Throws if the record names resources of something else, which were not changed. */
+/** Throws if the record names resources that belong to something else. Those were not changed. */
 function checkForeign(foreign: HostResources, region: string): void {
   const what = describeForeign(foreign)
   if (what.length === 0) return
@@ -261,7 +261,7 @@ export async function removeHost(
   )
   // The other resources are in use while an instance exists.
   if (leftovers.length > 0) throw leftoverError(leftovers, ec2.region)
-  // Delete these first: the tags of the other resources show that they belong to the same inventory.
+  // Delete the peer groups first: the tags of the host's other resources show that they belong to the same inventory.
   await each(peerGroups, ({ GroupId = '' }) =>
     attempt(`security group ${GroupId}`, removeUnusedGroup(ec2, GroupId, host.id)),
   )

@@ -20,7 +20,7 @@ export interface HostResources {
   readonly addresses: readonly Address[]
 }
 
-/** Returns a filter with one value; `undefined` without a value. */
+/** Returns a filter with one value; `undefined` if there is no value. */
 export const filterBy = (name: string, value: string | undefined): Filter | undefined =>
   value === undefined ? undefined : { Name: name, Values: [value] }
 
@@ -87,7 +87,7 @@ export async function findResources(
   return { instances, groups, keyPairs, addresses }
 }
 
-/** The same filter for every type. */
+/** Returns the same filter for every resource type. */
 export const filterAllBy = (filter: Filter): Record<keyof HostResources, Filter> => ({
   instances: filter,
   groups: filter,
@@ -95,7 +95,7 @@ export const filterAllBy = (filter: Filter): Record<keyof HostResources, Filter>
   addresses: filter,
 })
 
-/** The resources whose tags match. */
+/** Returns the resources whose tags match. */
 export const filterResources = (
   { instances, groups, keyPairs, addresses }: HostResources,
   accepts: (tags: readonly Tag[] | undefined) => boolean,
@@ -106,7 +106,7 @@ export const filterResources = (
   addresses: addresses.filter(({ Tags }) => accepts(Tags)),
 })
 
-/** The union of two sets of resources. */
+/** Returns the union of two sets of resources. */
 export function mergeHostResources(a: HostResources, b: HostResources): HostResources {
   const merge = <Part>(
     from: (parts: HostResources) => readonly Part[],

@@ -34,12 +34,12 @@ const step = 'open ports between members'
 /** Errors for groups that do not exist, or are not visible yet. */
 const isGone = isFailure('InvalidGroup.NotFound', 'InvalidSecurityGroupID.NotFound')
 
-/** Errors for groups that a network interface uses. */
+/** Errors for groups that a network interface still uses. */
 const isInUse = isFailure('DependencyViolation', 'InvalidGroup.InUse')
 
 /**
- * Maximum time for which a group stays in use after its last network interface left it or its last
- * instance was terminated, in milliseconds.
+ * Maximum time, in milliseconds, that a group remains in use after its last network interface has left it or its last
+ * instance has been terminated.
  */
 const maxHeld = 180_000
 
@@ -93,13 +93,13 @@ async function ensureGroup(ec2: Ec2, group: PeerGroup, vpc: string): Promise<Sec
   return retry(ec2.call, isUserError, findAgain, 20_000)
 }
 
-/** The rule for a port range. Its source is the group itself. */
+/** Returns the rule for a port range. The rule's source is the group itself. */
 const ruleFor = (GroupId: string, { from, to, protocol }: PortRange): IpPermission => ({
   ...{ FromPort: from, ToPort: to, IpProtocol: protocol },
   UserIdGroupPairs: [{ GroupId }],
 })
 
-/** The port ranges that a group does not open to itself. */
+/** Returns the port ranges that a group does not yet open to its own members. */
 const missingPorts = (
   { GroupId, IpPermissions = [] }: SecurityGroup,
   ports: readonly PortRange[],
@@ -115,7 +115,9 @@ const missingPorts = (
       ),
   )
 
-/** Adds rules. EC2 rejects the whole request if one of the rules exists; the rules are then added one by one. */
+/**
+ * Adds rules. EC2 rejects the whole request if any of the rules already exists; the rules are then added one by one.
+ */
 async function addRules(ec2: Ec2, id: string, ports: readonly PortRange[]): Promise<void> {
   if (ports.length === 0) return
   const IpPermissions = ports.map((range) => ruleFor(id, range))
@@ -194,8 +196,8 @@ export async function joinPeerGroup(
 }
 
 /**
- * Returns the IDs of the instances, other than `except`, whose network interfaces are in a group;
- * `?` is an interface without an instance.
+ * Returns the IDs of the instances, other than `except`, whose network interfaces are in a group; `?` stands for an
+ * interface without an instance.
  */
 async function usersOf(ec2: Ec2, id: string, except: string | undefined): Promise<string[]> {
   const Filters = [{ Name: 'group-id', Values: [id] }]

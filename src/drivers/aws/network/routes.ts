@@ -19,7 +19,10 @@ const hasDefaultRoute = ({ Routes = [] }: RouteTable): boolean =>
       [target.GatewayId, target.NetworkInterfaceId].some((id) => internetTargets.test(id ?? '')),
   )
 
-/** Finds the route table of a subnet: its own, or the main table of the VPC (VPC user guide, "Subnet route tables"). */
+/**
+ * Finds the route table of a subnet: the subnet's own table, or the VPC's main table (VPC user guide, "Subnet route
+ * tables").
+ */
 const tableOf = (
   tables: readonly RouteTable[],
   { subnet, vpc }: Placement,
@@ -32,8 +35,8 @@ const tableOf = (
   )
 
 /**
- * Returns the subnets whose public addresses are reachable from the internet; all of them if the
- * login may not list route tables. Throws kind `usage` if there is none.
+ * Returns the subnets whose public addresses are reachable from the internet; returns all subnets if the login lacks
+ * permission to list route tables. Throws kind `usage` if no subnet is reachable.
  */
 export async function placementsWithInternet(
   ec2: Ec2,

@@ -44,7 +44,7 @@ const permissionOf = ({ from, to, protocol, cidr }: Rule): IpPermission => ({
     : { IpRanges: [{ CidrIp: cidr }] }),
 })
 
-/** Returns a range in the form of {@link parseCidrs}: EC2 may write IPv6 ranges differently. */
+/** Returns a range in the notation of {@link parseCidrs}, because EC2 may write IPv6 ranges differently. */
 const canonical = (cidr = ''): string => parseCidrs(cidr)?.[0] ?? cidr
 
 /** Returns the rules of a group whose sources are address ranges. */
@@ -67,8 +67,8 @@ const isIn = (rules: readonly Rule[], rule: Rule): boolean =>
   rules.some((one) => sameRule(one, rule))
 
 /**
- * Adds the missing rules. EC2 rejects the whole request if one of the rules exists; the rules are
- * then added one by one.
+ * Adds the missing rules. EC2 rejects the whole request if any of the rules already exists; the rules are then added
+ * one by one.
  */
 async function open(ec2: Ec2, group: SecurityGroup, ingressRules: IngressRules): Promise<void> {
   const existing = rulesIn(group)
@@ -120,8 +120,8 @@ const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
 }
 
 /**
- * Whether a group allows SSH from a range. Rules whose source is another group or a prefix list are
- * not resolved, and count as allowing it.
+ * Whether a group allows SSH from a range. Rules whose source is another group or a prefix list are not resolved; they
+ * are assumed to allow it.
  */
 export async function allowsSsh(ec2: Ec2, id: string, range: string): Promise<boolean> {
   const { IpPermissions = [] } = await describeGroup(ec2, id)
@@ -185,8 +185,8 @@ export interface GroupSpec {
 }
 
 /**
- * Creates the security group of a host, unless it exists, and calls `record` with its ID before any
- * other request. Revokes SSH access from addresses of earlier attempts.
+ * Creates a host's security group, unless it already exists, and calls `record` with the group's ID before sending any
+ * other request. Revokes the SSH access that earlier attempts granted to other addresses.
  */
 export async function ensureGroup(
   ec2: Ec2,
@@ -214,8 +214,8 @@ async function createGroup(ec2: Ec2, wanted: GroupSpec): Promise<SecurityGroup> 
   } catch (error) {
     if (!isFailure('InvalidGroup.Duplicate')(error)) throw error
   }
-  // If an earlier attempt created the group, it has the token; a group with the same name that
-  // belongs to something else does not.
+  // A group created by an earlier attempt has the token; a group with the same name that belongs to something else does
+  // not.
   return retry(
     ec2.call,
     (error) => error instanceof UserError,

@@ -13,8 +13,8 @@ const unknownVersion = new Set([
 const supportedVersions = /supported (?:api-)?versions are '([^']+)'/
 
 /**
- * Returns the stable version in the error message that is closest to `asked`, preferably older;
- * `undefined` for other errors.
+ * Returns the stable version, of those listed in the error message, that is closest to `asked`, preferably an older
+ * one; `undefined` for other errors.
  */
 function otherVersion(
   { status, bodyAsText }: Pick<PipelineResponse, 'status' | 'bodyAsText'>,
@@ -40,9 +40,9 @@ const resourceTypeOf = ({ pathname }: URL): string =>
   (/\/providers\/([^/]+\/[^/]+)/i.exec(pathname)?.[1] ?? 'Microsoft.Resources').toLowerCase()
 
 /**
- * Handles API versions that a cloud does not support: the national clouds support new versions
- * months after the public cloud. Such a request is repeated with the closest version that the cloud
- * supports, preferably an older one, which is also used for later requests.
+ * Handles API versions that a cloud does not support: the national clouds support new versions months later than the
+ * public cloud. A request with such a version is repeated with the closest version that the cloud supports, preferably
+ * an older one. Later requests also use that version.
  */
 export function apiVersionPolicy(): PipelinePolicy {
   const known = new Map<string, string>()

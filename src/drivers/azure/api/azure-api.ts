@@ -105,7 +105,7 @@ const timeLimit = (milliseconds: number): PipelinePolicy => ({
 interface CurrentCall {
   readonly call: Call
   step: string | undefined
-  /** Whether the progress shows a wait in place of the step. */
+  /** Whether the progress shows a wait instead of the step. */
   isWaiting: boolean
 }
 
@@ -131,9 +131,9 @@ const minReportedWait = 2
 
 /**
  * Reports the waits that Azure requests in `Retry-After`
- * (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling),
- * because the SDK waits silently. Throws kind `failed` if a throttled request would wait longer
- * than `milliseconds`: Azure can request an hour.
+ * (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling), because the SDK
+ * waits silently. Throws kind `failed` if a throttled request would wait longer than `milliseconds`, because Azure may
+ * request a wait of an hour.
  */
 const waitLimit = (milliseconds: number): PipelinePolicy => ({
   name: 'fleetWaitLimit',
@@ -239,8 +239,7 @@ function open(account: Account, credential: TokenCredential, timeouts: Timeouts)
 
 /** Returns a function that opens Azure accounts with the logins in `env`. */
 export function openAzure(env: Environment, timeouts: Timeouts): OpenApi {
-  // The SDK's log contains signed URLs of operations, so it is off even if AZURE_LOG_LEVEL enables
-  // it.
+  // The SDK's log contains signed URLs of operations, so it is turned off even if AZURE_LOG_LEVEL enables it.
   setLogLevel()
   const opened = new Map<string, AzureApi>()
   const credentials = new Map<string, TokenCredential>()

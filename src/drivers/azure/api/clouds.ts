@@ -4,7 +4,7 @@ interface Cloud {
   readonly authority: string
 }
 
-/** The Azure clouds, by the name in the option. */
+/** The Azure clouds, keyed by the name used in the option. */
 export const clouds = {
   public: {
     resourceManager: 'https://management.azure.com',

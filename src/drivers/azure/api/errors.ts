@@ -56,8 +56,8 @@ const unreachable: Failure = {
 }
 
 /**
- * Failures by Azure's error code (Microsoft.Compute, Microsoft.Network, Resource Manager), the
- * SDK's error name, or the error code of Node.js.
+ * Failures, keyed by Azure's error code (Microsoft.Compute, Microsoft.Network, Resource Manager), the SDK's error name
+ * or Node.js's error code.
  */
 const failures: Readonly<Record<string, Failure>> = {
   SkuNotAvailable: {
@@ -156,7 +156,7 @@ function failureOf(error: Error): Failure | undefined {
   return failures[code] ?? failures[error.name] ?? failures[codeOf(error.cause) ?? '']
 }
 
-/** Patterns for the permission and the scope in the two error messages of Azure that contain them. */
+/** Patterns for the two Azure error messages that contain a permission and a scope. */
 const permissionPatterns = [
   /does not have (?:permission|authorization) to perform action '([^']+)' on the linked scope\(s\) '([^']+)'/,
   /does not have authorization to perform action '([^']+)' over scope '([^']+)'/,
@@ -169,12 +169,12 @@ function missingPermission(words: string): string | undefined {
 }
 
 /**
- * Pattern for the first sentence of an error of Microsoft Entra
+ * Pattern for the first sentence of a Microsoft Entra error
  * (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
  */
 const entraSentence = /AADSTS\d+: [^.]*/
 
-/** Pattern for messages of `az`, which fetches tokens itself, if there is no network. */
+/** Pattern for the messages that `az`, which fetches tokens itself, prints if there is no network. */
 const offlineAz = /Max retries exceeded|NameResolutionError|Failed to establish a new connection/
 
 /** Maximum length of the part of the SDK's message that is shown, in characters. */
@@ -194,7 +194,7 @@ function explainLogin(error: Error): UserError | undefined {
     )
   }
   const sentence = entraSentence.exec(error.message)?.[0]
-  // The credentials that were tried include an expired session of az.
+  // The credentials that were tried include an expired az session.
   if (sentence !== undefined) {
     return new UserError('credentials', `${loginAgain.text}: ${sentence}`, {
       hint: loginAgain.hint,
@@ -209,8 +209,8 @@ const isSdkError = (error: Error): boolean =>
   error.name === 'RestError' || azureErrorCode(error) !== undefined
 
 /**
- * Turns an error of the SDK into an error for the user. It contains nothing of the request, whose
- * headers and body contain secrets. Other errors are returned unchanged.
+ * Turns an error from the SDK into an error for the user. The result contains nothing from the request, whose headers
+ * and body contain secrets. Other errors are returned unchanged.
  */
 export function explainError(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason

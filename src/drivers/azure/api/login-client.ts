@@ -5,8 +5,8 @@ import { UserError, codeOf, messageOf } from '../../../errors.ts'
 import type { Environment } from '../../../os/environment.ts'
 
 /**
- * Environment variables with the endpoint of a managed identity: App Service, Azure Arc, Cloud
- * Shell, pods of Kubernetes.
+ * Environment variables with the endpoint of a managed identity: App Service, Azure Arc, Cloud Shell and Kubernetes
+ * pods.
  */
 const endpointVariables = [
   'IDENTITY_ENDPOINT',
@@ -26,8 +26,8 @@ const hostOf = (url: string): string | undefined =>
   URL.canParse(url) ? new URL(url).host : undefined
 
 /**
- * Timeout of a request to the endpoint of a managed identity, in milliseconds: it is one hop away,
- * and usually does not exist.
+ * Timeout of a request to a managed identity's endpoint, in milliseconds. The endpoint is one hop away, and usually
+ * does not exist.
  */
 const endpointTimeout = 3000
 
@@ -75,8 +75,8 @@ export function openLoginClient(env: Environment): LoginClient {
       try {
         return await client.sendRequest(request)
       } catch (error) {
-        // Without an error code the SDK does not retry: an endpoint that does not exist will not
-        // exist a second later.
+        // The error has no code, so the SDK does not retry: an endpoint that does not exist will not exist a second
+        // later either.
         throw isConnectionError(error) ? new RestError(endpointUnreachable, { request }) : error
       }
     },

@@ -13,9 +13,9 @@ import { traceError } from '../../../os/trace.ts'
 import type { Environment } from '../../../os/environment.ts'
 
 /**
- * Chooses a login that needs no prompt: environment, workload identity, managed identity, or the
- * session of `az`, Azure PowerShell or `azd`. `FLEET_AZURE_LOGIN=device-code` logs in with a code
- * that the user enters in a browser, reported as progress. Tokens stay in memory.
+ * Chooses a login that needs no prompt: environment, workload identity, managed identity, or the session of `az`, Azure
+ * PowerShell or `azd`. `FLEET_AZURE_LOGIN=device-code` logs in with a code that is reported as progress, and that the
+ * user enters in a browser. Tokens stay in memory.
  */
 export function chooseCredential(
   env: Environment,
@@ -68,7 +68,10 @@ async function azSubscription(signal: AbortSignal): Promise<string | undefined> 
   }
 }
 
-/** Returns the subscription from the environment, else from `az`. Throws kind `usage` if there is none. */
+/**
+ * Returns the subscription from the environment or, if none is set there, from `az`. Throws kind `usage` if there is
+ * none.
+ */
 export async function findSubscription(env: Environment, signal: AbortSignal): Promise<string> {
   const found = env['AZURE_SUBSCRIPTION_ID'] || (await azSubscription(signal))
   if (found !== undefined) return found

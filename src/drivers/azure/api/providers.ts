@@ -31,7 +31,9 @@ async function register(api: AzureApi, namespace: string, call: Call): Promise<P
   return poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })
 }
 
-/** Checks that a provider is registered, or registers it. Returns `undefined` without permission to read it. */
+/**
+ * Checks that a provider is registered, or registers it. Returns `undefined` if the login lacks permission to read it.
+ */
 async function requireProvider(
   api: AzureApi,
   namespace: string,
@@ -54,10 +56,9 @@ async function requireProvider(
 const normalizeLocation = (location: string): string => location.replaceAll(' ', '').toLowerCase()
 
 /**
- * Checks that the subscription is registered for the required providers, or registers it if
- * allowed, and that the location exists. Returns the location in Azure's spelling. Skipped without
- * the permission to read providers: Azure then rejects invalid requests itself. Throws kind
- * `usage`.
+ * Checks that the subscription is registered for the required providers, or registers it if allowed, and that the
+ * location exists. Returns the location in Azure's spelling. The checks are skipped if the login lacks permission to
+ * read providers: Azure then rejects invalid requests itself. Throws kind `usage`.
  */
 export async function checkSubscription(
   api: AzureApi,

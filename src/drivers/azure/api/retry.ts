@@ -4,9 +4,8 @@ import type { Timeouts } from './azure-api.ts'
 import { azureErrorCode } from './sdk-errors.ts'
 
 /**
- * Error codes while another operation uses the resource, or shortly after: a retry succeeds. A
- * network interface stays reserved for three minutes for a virtual machine that could not be
- * created.
+ * Error codes that Azure returns while another operation uses the resource, or shortly afterwards. A later retry
+ * succeeds. A network interface stays reserved for three minutes for a virtual machine that could not be created.
  */
 const busy = new Set([
   'AnotherOperationInProgress',

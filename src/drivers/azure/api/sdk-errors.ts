@@ -12,7 +12,7 @@ interface SdkError extends Error {
  */
 const failedOperation = /^The long-running operation has failed\. (\w+)\. (.*)$/s
 
-/** Returns Azure's error code (`SkuNotAvailable`), if there is one. */
+/** Returns Azure's error code, such as `SkuNotAvailable`, if there is one. */
 export function azureErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code } = error as SdkError
@@ -44,13 +44,13 @@ const isGone = (error: unknown): boolean =>
   azureErrorStatus(error) === 404 && !/Subscription/.test(azureErrorCode(error) ?? '')
 
 /**
- * Whether the login lacks the permission: many logins have permissions in some resource groups, but
- * not in the subscription.
+ * Whether the login lacks permission: many logins have permissions in some resource groups, but not in the whole
+ * subscription.
  */
 const isForbidden = (error: unknown): boolean =>
   azureErrorStatus(error) === 403 && /Authorization/.test(azureErrorCode(error) ?? '')
 
-/** Returns `undefined` instead of throwing if the login lacks the permission. */
+/** Returns `undefined` instead of throwing if the login lacks permission. */
 export async function ignoreForbidden<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
@@ -71,8 +71,8 @@ export async function ignoreNotFound<T>(answer: Promise<T>): Promise<T | undefin
 }
 
 /**
- * A decision, and which part of it could not be checked because the login lacks the permission.
- * Azure rejects invalid requests itself.
+ * A decision, and the part of it that could not be checked because the login lacks permission. Azure itself rejects
+ * invalid requests.
  */
 export interface Checked<Value> {
   readonly value: Value

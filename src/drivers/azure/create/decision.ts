@@ -25,16 +25,16 @@ import { parseTags } from '../tags.ts'
 
 /** All decisions about a host, made before anything is created. */
 export interface Decision {
-  /** Token of the creation. */
+  /** Token from which the names of the host's resources are derived. */
   readonly token: string
-  /** Whether this is the first attempt, so that nothing can exist yet. */
+  /** Whether this is the first attempt, in which case nothing can exist yet. */
   readonly isFirst: boolean
-  /** Descriptions of parts that could not be checked because the login lacks the permission. */
+  /** Descriptions of the parts that could not be checked because the login lacks permission. */
   readonly unchecked: readonly string[]
-  /** Warnings to show to the user before the creation. */
+  /** Warnings to show to the user before the host is created. */
   readonly warnings: readonly string[]
   readonly host: HostLocation
-  /** The shared network of an earlier attempt, if this one uses another. */
+  /** The shared network of an earlier attempt, if this attempt uses another one. */
   readonly previousNetwork: ResourceRef | undefined
   readonly hostName: string
   readonly location: string
@@ -51,8 +51,8 @@ export interface Decision {
 }
 
 /**
- * Chooses the ranges that can reach SSH: from the option, from an earlier attempt, or this
- * computer. Empty for a host without a public address or with a Bastion, which is reachable only
+ * Chooses the address ranges that can reach SSH: those in the option, those of an earlier attempt, or this computer's
+ * address. Returns none for a host without a public address or with a Bastion, because such a host is reachable only
  * from its virtual network.
  */
 async function chooseSshCidrs(
@@ -102,9 +102,8 @@ function checkCapabilities(size: Size, options: AzureOptions): void {
 }
 
 /**
- * Chooses the network that the host shares with other hosts of the inventory. `undefined` for a
- * host in the user's own subnet, and for a creation that an older version of fleet started with a
- * separate network.
+ * Chooses the network that the host shares with other hosts of the inventory. Returns `undefined` for a host in the
+ * user's own subnet, and for a host whose creation an older version of fleet started with a separate network.
  */
 function chooseNetwork(
   { tags, resources: earlier }: HostSpec,
@@ -121,9 +120,9 @@ function chooseNetwork(
 }
 
 /**
- * Checks the options against Azure and the subscription, and makes the remaining decisions. Only
- * called while no virtual machine exists, so everything except the account, resource group and
- * names can be decided again. Throws kind `usage`.
+ * Checks the options against Azure and the subscription, and makes the remaining decisions. Called only while no
+ * virtual machine exists, so everything except the account, resource group and names can be decided again. Throws kind
+ * `usage`.
  */
 export async function decide(
   api: AzureApi,
@@ -146,7 +145,7 @@ export async function decide(
       : findSubnet(api, options.subnet, options.resourceGroup, location, call),
   ])
   checkCapabilities(size, options)
-  // The quotas already include the resources of an earlier attempt.
+  // The usage of the quotas already includes an earlier attempt's resources.
   const isFirst = earlier['location'] === undefined
   const publicAddress = !options.privateOnly && isFirst
   const demand = { location, size, spot: options.spot, publicAddress }

@@ -18,7 +18,7 @@ interface ParsedId {
   readonly name: string
 }
 
-/** Parses a full ID, `/subscriptions/…/virtualMachines/NAME` in any case, or `GROUP/NAME`. */
+/** Parses a full ID, `/subscriptions/…/virtualMachines/NAME` (ignoring case), or `GROUP/NAME`. */
 function parseId(id: string): ParsedId {
   const full =
     /^\/subscriptions\/([^/]+)\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/virtualMachines\/([^/]+)$/i
@@ -71,8 +71,8 @@ async function findAddressResource(
 }
 
 /**
- * Returns the ID of the Bastion through which fleet reaches a virtual machine; `undefined` if fleet
- * connects to its address.
+ * Returns the ID of the Bastion through which fleet reaches a virtual machine; `undefined` if fleet connects directly
+ * to the machine's address.
  */
 export async function findBastionOf(
   api: AzureApi,

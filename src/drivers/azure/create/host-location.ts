@@ -36,7 +36,10 @@ export function parseResourceId(id = ''): ResourceRef {
   return { group, name }
 }
 
-/** Returns the resource with the host's address: its network interface if it is private, else its public address. */
+/**
+ * Returns the resource with the host's address: its network interface if the host is private, or else its public
+ * address.
+ */
 export const addressResource = ({
   addressedBy,
   isPrivate,
@@ -45,7 +48,7 @@ export const addressResource = ({
 }: HostLocation): ResourceRef =>
   addressedBy ?? { group, name: isPrivate ? names.networkInterface : names.publicAddress }
 
-/** Returns the ID of a host's virtual machine. Azure itself returns it in different spellings. */
+/** Returns the ID of a host's virtual machine. Azure itself may return the same ID in different spellings. */
 export const machineId = ({ account, group, names }: HostLocation): string =>
   `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/${names.machine}`
 
@@ -110,7 +113,7 @@ function checkNames({
   )
 }
 
-/** Reads the account in a record; returns `undefined` if none was recorded yet. */
+/** Reads the account in a record; returns `undefined` if none has been recorded yet. */
 function readAccount({ resources = {} }: HostRecord): Account | undefined {
   const { cloud = 'public', tenant, subscription } = resources
   if (subscription === undefined) return undefined
@@ -125,7 +128,7 @@ function readAccount({ resources = {} }: HostRecord): Account | undefined {
 }
 
 /**
- * Reads a shared resource, GROUP/NAME, that a record names under a key. Throws kind `inventory` for
+ * Reads the reference to a shared resource, `GROUP/NAME`, that a record stores under a key. Throws kind `inventory` for
  * a name that fleet does not give to shared resources.
  */
 function readShared(host: HostRecord, key: string): ResourceRef | undefined {
@@ -137,7 +140,7 @@ function readShared(host: HostRecord, key: string): ResourceRef | undefined {
   return { group, name: name ?? '' }
 }
 
-/** Reads the shared network in a record, and its account. The record may contain nothing else. */
+/** Reads the shared network and the account in a record, which does not need to contain anything else. */
 export function readNetwork(
   host: HostRecord,
 ): { readonly account: Account; readonly network: ResourceRef } | undefined {
@@ -146,7 +149,7 @@ export function readNetwork(
   return account === undefined || network === undefined ? undefined : { account, network }
 }
 
-/** Reads the application security group of a swarm in a record, and its account. */
+/** Reads a swarm's application security group and the account in a record. */
 export function readPeerGroup(
   host: HostRecord,
 ): { readonly account: Account; readonly group: ResourceRef } | undefined {
@@ -155,7 +158,7 @@ export function readPeerGroup(
   return account === undefined || group === undefined ? undefined : { account, group }
 }
 
-/** Reads the host location in a record; returns `undefined` if none was recorded yet. */
+/** Reads the host location in a record; returns `undefined` if none has been recorded yet. */
 export function readLocation(host: HostRecord): HostLocation | undefined {
   const { token, resources = {} } = host
   const { group, groupOwner, name, access } = resources
@@ -178,7 +181,7 @@ export function readLocation(host: HostRecord): HostLocation | undefined {
   }
 }
 
-/** Like {@link readLocation}, but throws kind `inventory` if none was recorded. */
+/** Like {@link readLocation}, but throws kind `inventory` if none has been recorded. */
 export function requireLocation(host: HostRecord): HostLocation {
   const place = readLocation(host)
   if (place !== undefined) return place

@@ -6,7 +6,7 @@ import { type Checked, ignoreForbidden, ignoreNotFound, usageError } from '../ap
 import type { Size } from './sizes.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** An image in the form that a request for a virtual machine needs. */
+/** An image in the form that a request for a virtual machine requires. */
 export interface Image {
   /** Name in the record: a URN with its version, or an ID. */
   readonly name: string
@@ -92,7 +92,7 @@ async function findMarketplaceImage(
   return { name, reference: { publisher, offer, sku, version }, ...planOf(found) }
 }
 
-/** Returns an image that the login cannot look up. Azure chooses the version. */
+/** Returns an image by its name, if the login cannot look it up. Azure then chooses the version. */
 function imageByName(image: string, size: Size): Checked<Image> {
   const [publisher, offer, sku, version] = skuFor(image, size)
   const name = [publisher, offer, sku, version].join(':')
@@ -120,10 +120,7 @@ async function findOwnImage(
   return { name: id, reference: { id } }
 }
 
-/**
- * Finds an image in a location for a size. Throws kind `usage` if it does not exist or does not
- * fit.
- */
+/** Finds an image for a size in a location. Throws kind `usage` if it does not exist or does not fit the size. */
 export async function findImage(
   api: AzureApi,
   location: string,

@@ -32,9 +32,9 @@ async function createGroup(
 }
 
 /**
- * Error codes if a group or resource with this name is in another location
- * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location).
- * It belongs to an earlier attempt, because names are derived from the token.
+ * Error codes that Azure returns if a group or resource with the same name is in another location
+ * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location). That group or
+ * resource belongs to an earlier attempt, because names are derived from the token.
  */
 const otherLocationCodes = new Set(['InvalidResourceGroupLocation', 'InvalidResourceLocation'])
 
@@ -62,8 +62,8 @@ async function createGroupAndNetwork(
 }
 
 /**
- * Creates the resources of a host that do not exist yet. All names were recorded with the plan and
- * are derived from the token, so a later attempt or removal finds all of them.
+ * Creates a host's missing resources. All names have been recorded with the plan and are derived from the token, so a
+ * later attempt or removal finds all resources.
  * @param failed a virtual machine whose creation failed in an earlier attempt
  */
 export async function createHost(

@@ -43,7 +43,7 @@ export interface FoundSubnet {
   readonly securityGroup?: string | undefined
 }
 
-/** Returns the number of free addresses of a subnet. Azure reserves five. */
+/** Returns the number of free addresses in a subnet. Azure reserves five. */
 function freeAddresses({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
   const prefix = addressPrefix ?? addressPrefixes?.find((one) => !one.includes(':'))
   if (prefix === undefined) return Infinity
@@ -90,16 +90,15 @@ export async function findSubnet(
 }
 
 /**
- * Whether a range contains private addresses (RFC 1918, RFC 4193), which arrive through a peering
- * or a VPN: Azure's default rules allow those of the virtual network.
+ * Whether a range contains private addresses (RFC 1918, RFC 4193). Their traffic arrives through a peering or a VPN,
+ * and Azure's default rules allow it as traffic of the virtual network.
  */
 const isPrivate = (cidr: string): boolean =>
   /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|f[cd])/i.test(cidr)
 
 /**
- * Returns warnings if the subnet's own security group does not allow SSH: traffic must pass both it
- * and the host's group
- * (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
+ * Returns warnings if the subnet's own security group does not allow SSH: traffic must pass both this group and the
+ * host's own group (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
  */
 export async function subnetWarnings(
   api: AzureApi,

@@ -20,7 +20,7 @@ import type { Environment } from '../../../os/environment.ts'
  */
 const maxUserData = 65_535
 
-/** Chooses the account from the options, else from the environment. */
+/** Chooses the account from the options or, if they do not set one, from the environment. */
 export async function chooseAccount(
   options: Pick<AzureOptions, 'cloud' | 'tenant' | 'subscription'>,
   env: Environment,
@@ -38,8 +38,8 @@ const placeIn = (what: string, value: string): string =>
   value === newGroup ? `a new ${what}` : `the ${what} ${value}`
 
 /**
- * Throws kind `usage` if the creation was started in another subscription or group: its resources
- * would be left behind.
+ * Throws kind `usage` if the creation was started in another subscription or group, because the resources there would
+ * be left behind.
  */
 function checkSameTarget({ account, group, ownGroup }: HostLocation, options: AzureOptions): void {
   const { cloud, subscription, resourceGroup } = options
@@ -113,7 +113,7 @@ const commonPlan = (user: string) => ({
 
 const lowerCase = (notes: DriverState, key: string): string => (notes[key] ?? '').toLowerCase()
 
-/** Returns a note if the creation was started with other options. */
+/** Returns a note if the creation was started with different options. */
 const changedSince = (spec: HostSpec, options: AzureOptions): readonly string[] => {
   const wanted: DriverState = { ...recordOptions(options), size: options.size }
   const others = Object.keys(wanted).filter(
@@ -176,7 +176,7 @@ export async function planHost(
   return {
     ...commonPlan(options.user),
     resources: {
-      // Remove values of an earlier attempt that this one does not set.
+      // Remove an earlier attempt's values that this attempt does not set.
       ...Object.fromEntries(Object.keys(spec.resources).map((key) => [key, undefined])),
       ...recordDecision(decision),
     },

@@ -13,8 +13,8 @@ const missing = (what: string, hint: string): UserError =>
   new UserError('unsupported', `--reach bastion requires ${what}`, { hint })
 
 /**
- * Throws kind `unsupported` if this computer lacks a program that connections to the host need,
- * before the host exists and costs money.
+ * Throws kind `unsupported` if this computer lacks a program required for connections to the host. Called before the
+ * host exists and costs money.
  */
 export async function checkPrograms(
   { reach = 'direct' }: Pick<AzureOptions, 'reach'>,

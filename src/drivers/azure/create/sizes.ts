@@ -5,7 +5,7 @@ import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { type Checked, ignoreForbidden } from '../api/sdk-errors.ts'
 
-/** A size of virtual machines in a location. */
+/** A virtual machine size in a location. */
 export interface Size {
   readonly name: string
   readonly architecture: 'x64' | 'Arm64'
@@ -73,8 +73,7 @@ function describe(sku: ResourceSku, name: string): Size {
     family: sku.family ?? '',
     acceleratedNetworking: capability('AcceleratedNetworkingEnabled') === 'True',
     premiumDisks: capability('PremiumIO') !== 'False',
-    // Sizes of generation 2 support Trusted Launch
-    // (https://learn.microsoft.com/azure/virtual-machines/trusted-launch,
+    // Generation 2 sizes support Trusted Launch (https://learn.microsoft.com/azure/virtual-machines/trusted-launch,
     // "Virtual machines sizes").
     trustedLaunch:
       (capability('HyperVGenerations') ?? 'V1').includes('V2') &&
@@ -83,7 +82,7 @@ function describe(sku: ResourceSku, name: string): Size {
   }
 }
 
-/** All sizes in a location. */
+/** Lists all sizes in a location. */
 async function listSizes(
   { compute, cached }: AzureApi,
   location: string,
@@ -100,13 +99,13 @@ async function listSizes(
 }
 
 /**
- * Whether a size is ARM: its name has a `p` among the features
+ * Whether a size has an Arm processor: its name then has a `p` among the features
  * (https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions).
  */
 const isArm = (size: string): boolean =>
   /^[A-Z]+_[A-Z]+[0-9]+(?:-[0-9]+)?[a-z]*p[a-z]*(?:_|$)/i.test(size)
 
-/** Returns the properties of a size that its name reveals, and assumptions about the others. */
+/** Returns the properties that a size's name reveals, with assumptions about the other properties. */
 const sizeByName = (name: string): Size => ({
   name,
   architecture: isArm(name) ? 'Arm64' : 'x64',
@@ -121,8 +120,8 @@ const sizeByName = (name: string): Size => ({
 })
 
 /**
- * Finds a size, and checks that the subscription can use it in the location. Without permission to
- * read sizes, returns what its name reveals. Throws kind `usage`.
+ * Finds a size, and checks that the subscription can use it in the location. If the login lacks permission to read
+ * sizes, returns what the size's name reveals. Throws kind `usage`.
  */
 export async function findSize(
   api: AzureApi,

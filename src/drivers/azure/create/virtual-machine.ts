@@ -7,7 +7,7 @@ import type { Decision } from './decision.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { poll } from '../../../os/retry.ts'
 
-/** The virtual machine of a host that an earlier attempt created. */
+/** A host's virtual machine, created by an earlier attempt. */
 export interface FoundMachine {
   readonly user: string
   readonly tags: Readonly<Record<string, string>>
@@ -35,7 +35,7 @@ export async function findVirtualMachine(
   }
 }
 
-/** Returns the OS disk of any virtual machine; `undefined` if it cannot grow. */
+/** Returns a virtual machine's OS disk; `undefined` if the disk cannot grow. */
 export function systemDiskOf({ storageProfile }: VirtualMachine): ResourceRef | undefined {
   const { managedDisk, diffDiskSettings } = storageProfile?.osDisk ?? {}
   // An ephemeral disk is on the physical host and has a fixed size
@@ -121,7 +121,7 @@ function virtualMachine(decision: Decision, nic: string, data: BootstrapData): V
   }
 }
 
-/** Creates the virtual machine and records its ID when Azure has accepted the request. */
+/** Creates the virtual machine and records its ID as soon as Azure has accepted the request. */
 export async function createMachine(
   { compute, timeouts }: AzureApi,
   decision: Decision,
@@ -169,8 +169,7 @@ export async function waitForMachine(
 }
 
 /**
- * Deletes the virtual machine, and with it the resources that have this delete option: disk,
- * interface, public address.
+ * Deletes the virtual machine, and with it the resources whose delete option says so: disk, interface, public address.
  */
 export async function removeMachine(api: AzureApi, place: HostLocation, call: Call): Promise<void> {
   const options = { abortSignal: call.signal, updateIntervalInMs: api.timeouts.pollMs }

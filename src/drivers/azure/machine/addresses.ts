@@ -5,8 +5,8 @@ import { type HostLocation, addressResource } from '../create/host-location.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 /**
- * Returns the address that fleet connects to: the public address, or the private address of a host
- * without a public one.
+ * Returns the address that fleet connects to: the public address, or the private address if the host has no public
+ * address.
  */
 export async function addressOf(
   { network }: AzureApi,

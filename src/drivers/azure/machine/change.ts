@@ -40,7 +40,7 @@ const pollOptions = ({ api, call }: ChangeContext) => ({
   updateIntervalInMs: api.timeouts.pollMs,
 })
 
-/** Changes the size. The host is deallocated, so it can get any size of its architecture. */
+/** Changes the size. The host is deallocated, so it can be given any size of its architecture. */
 async function changeSize(context: ChangeContext): Promise<ChangedResources> {
   const { api, place, options, call } = context
   call.progress('change the size', options.size)
@@ -88,8 +88,8 @@ async function growDisk(context: ChangeContext): Promise<ChangedResources> {
 }
 
 /**
- * Returns the IDs of all resources with the host's tags. For an adopted host, only resources that
- * no other host uses.
+ * Returns the IDs of all resources with the host's tags. For an adopted host, returns only resources that no other host
+ * uses.
  */
 function taggedIds({ place, machine, isAdopted }: ChangeContext): readonly string[] {
   if (isAdopted) {
@@ -175,7 +175,7 @@ async function changeSecurityRules(
   return { ports, sshCidr }
 }
 
-/** Changes how SSH reaches the host, without a change in Azure: a Bastion reaches all hosts of its network. */
+/** Changes how SSH reaches the host. Nothing changes in Azure, because a Bastion reaches all hosts in its network. */
 async function changeReach({
   api,
   machine,

@@ -18,7 +18,9 @@ import { formatTags } from '../../tag-list.ts'
 import { changedTags } from '../tags.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
-/** Returns the options to record for later comparisons that the record does not contain otherwise. */
+/**
+ * Returns the options that must be recorded for later comparisons because no other field of the record contains them.
+ */
 export const recordOptions = (options: AzureOptions): DriverState => ({
   release: options.image,
   diskType: options.diskType,
@@ -35,10 +37,7 @@ export const recordOptions = (options: AzureOptions): DriverState => ({
   ...(options.managedIdentity !== undefined && { identity: options.managedIdentity }),
 })
 
-/**
- * Options that cannot change during the life of a virtual machine, and how to read their current
- * values.
- */
+/** Options that cannot change during a virtual machine's lifetime, and how to read their current values. */
 const immutable: ImmutableOptions<AzureOptions, DriverState> = {
   location: ({ location }) => location,
   zone: ({ zone = 'any' }) => zone,
@@ -109,7 +108,7 @@ function compareSecurityRules(
   return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
 }
 
-/** Compares how SSH reaches the host, which is only in the record. */
+/** Compares how SSH reaches the host. Only the record stores this. */
 function compareReach(
   { reach: to = 'direct', bastion }: AzureOptions,
   { reach: from = 'direct', bastion: recorded = '' }: DriverState,

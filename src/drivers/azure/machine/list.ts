@@ -77,7 +77,10 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
   }
 }
 
-/** Whether a resource is shared by hosts and belongs to none of them: their network, or its resource group. */
+/**
+ * Whether a resource is shared by hosts and belongs to none of them: it is their network, or the network's resource
+ * group.
+ */
 const isShared = ({ tags }: Tagged): boolean => tags?.[sharedTag] !== undefined
 
 /** Whether a resource is for the members of a swarm. */
@@ -90,7 +93,7 @@ const recordAccount = ({ cloud, tenant, subscription }: Account) => ({
   subscription,
 })
 
-/** Describes the application security group of a swarm, from its parts; returns `undefined` while it has members. */
+/** Describes a swarm's application security group, given its parts; returns `undefined` while the group has members. */
 async function foundPeerGroup(
   api: AzureApi,
   token: string,
@@ -109,7 +112,7 @@ async function foundPeerGroup(
   }
 }
 
-/** Describes a shared network of a fleet, from its parts; returns `undefined` while hosts use it. */
+/** Describes a fleet's shared network, given its parts; returns `undefined` while hosts use the network. */
 async function foundNetwork(
   api: AzureApi,
   token: string,
@@ -142,9 +145,9 @@ async function listResources(
   const filter = tagFilter(fleet)
   const found = await collect(client.resources.list({ filter, abortSignal }))
   const tagsOfGroup = new Map(groups.map(({ name = '', tags }) => [name.toLowerCase(), tags]))
-  // Everything in a group that fleet created belongs to one host, and the group has its tags.
+  // Everything in a group that fleet created belongs to one host, and the group has that host's tags.
   const known = found.map((resource) => {
-    // The application security groups of swarms have other tags than the resource group that they are in.
+    // A swarm's application security group has different tags from the resource group that contains it.
     const ofGroup = isPeerGroup(resource) ? undefined : tagsOfGroup.get(keyOfGroup(resource))
     const tags = resource.tags ?? ofGroup
     return { ...resource, ...(tags && { tags }) }
@@ -186,15 +189,15 @@ async function listIn(api: AzureApi, fleet: string, call: Call): Promise<FoundHo
 }
 
 /**
- * Schema of the options that identify an account. Other options are ignored: an older version of
- * fleet may have had them.
+ * Schema of the options that identify an account. Unknown options are ignored: they may come from an older version of
+ * fleet.
  */
 const accountOptions = azureOptions
   .pick({ cloud: true, tenant: true, subscription: true })
   .partial()
   .strip()
 
-/** Returns the accounts in the options of a fleet; without options, the account of the environment. */
+/** Returns the accounts set in a fleet's options or, if there are no options, the environment's account. */
 async function accountsOf(
   { options, onSkipped }: FleetScope,
   env: Environment,

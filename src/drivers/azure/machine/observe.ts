@@ -26,7 +26,7 @@ export const powerOf = (statuses: readonly InstanceViewStatus[] = []): string | 
     .map(({ code = '' }) => /^PowerState\/(.+)$/.exec(code)?.[1])
     .find((power) => power !== undefined)
 
-/** Returns the state of a virtual machine. One that is being created has no power state yet. */
+/** Returns the state of a virtual machine. A machine that is still being created has no power state yet. */
 const stateOf = ({ instanceView, provisioningState }: VirtualMachine): State =>
   states[powerOf(instanceView?.statuses) ?? ''] ??
   (provisioningState === 'Creating' ? 'starting' : 'unknown')
@@ -43,7 +43,7 @@ const keyOfId = (id = ''): string => {
   return keyOf(group, name)
 }
 
-/** Observes one host by name, which is exact, while lists may lag behind. */
+/** Observes one host by name. The response is up to date, while lists may lag behind. */
 async function observeOne(api: AzureApi, place: HostLocation, call: Call): Promise<HostStatus> {
   const options = { expand: 'instanceView' as const, abortSignal: call.signal }
   const [machine, address] = await allSettled([
@@ -61,7 +61,7 @@ async function index<T extends { id?: string | undefined }>(
   return found
 }
 
-/** Observes any number of hosts of one subscription with one list per resource type. */
+/** Observes any number of hosts in one subscription with one list request per resource type. */
 async function observeAll(
   api: AzureApi,
   places: ReadonlyMap<MachineName, HostLocation>,

@@ -40,8 +40,8 @@ interface ResourceType {
 }
 
 /**
- * Returns the resources of a host without its virtual machine, in the order of deletion; those in
- * one array are deleted concurrently. `machine` is the virtual machine, if it belongs to the host.
+ * Returns a host's resources, except its virtual machine, in the order of deletion; resources in the same inner array
+ * are deleted concurrently. `machine` is the virtual machine, if it belongs to the host.
  */
 function listHostResources(
   { compute, network, timeouts }: AzureApi,
@@ -86,8 +86,8 @@ function listHostResources(
 }
 
 /**
- * Deletes the resources of a host that have its tags, one by one, from a group that fleet did not
- * create. The error names what could not be deleted.
+ * Deletes, from a group that fleet did not create, only those of a host's resources that have the host's tags. The
+ * error names what could not be deleted.
  */
 async function removeResources(
   api: AzureApi,
@@ -157,7 +157,7 @@ function belongsTo(
     .some((part) => names.has(part))
 }
 
-/** Lists the resources in the group of a host that do not belong to it. */
+/** Lists the resources in a host's group that do not belong to the host. */
 async function listOthers(
   { resources }: AzureApi,
   place: HostLocation,
@@ -172,7 +172,7 @@ async function listOthers(
   return others
 }
 
-/** Deletes the group of a host if it contains nothing else. */
+/** Deletes a host's group if it contains nothing else. */
 async function removeGroup(
   api: AzureApi,
   place: HostLocation,

@@ -25,15 +25,15 @@ const isPort22 = (range: string): boolean => {
   return Number(from) <= 22 && Number(to) >= 22
 }
 
-/** Combines the singular and the plural property of a rule. */
+/** Combines the singular and plural forms of a rule's property. */
 const named = (
   one: string | undefined,
   several: readonly string[] | undefined,
 ): readonly string[] => [...(one === undefined || one === '' ? [] : [one]), ...(several ?? [])]
 
 /**
- * Whether the rules of a security group allow SSH from a range of the internet: the first matching
- * rule by priority decides, and Azure's default is to deny
+ * Whether the rules of a security group allow SSH from an address range on the internet: the first matching rule by
+ * priority decides, and Azure's default is to deny
  * (https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview).
  */
 export function allowsSsh(rules: readonly SecurityRule[], source: string): boolean {

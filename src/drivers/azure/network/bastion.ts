@@ -12,8 +12,8 @@ const maxAge = 5000
 const networkOf = (subnet: string): string => subnet.replace(/\/subnets\/[^/]*$/i, '')
 
 /**
- * Returns the IDs, in lower case, of the networks whose Bastions reach hosts in `network`:
- * `network` itself first, then those that are peered with it.
+ * Returns the IDs, in lower case, of the networks whose Bastions reach hosts in `network`: `network` itself, followed
+ * by the networks peered with it.
  */
 async function reachableFrom(
   api: AzureApi,
@@ -37,7 +37,7 @@ const homeOf = ({ ipConfigurations = [], virtualNetwork }: BastionHost): string 
     ipConfigurations[0]?.subnet?.id?.replace(/\/subnets\/[^/]*$/i, '') ?? virtualNetwork?.id
   )?.toLowerCase()
 
-/** SKUs that support native clients. The others only support the portal. */
+/** SKUs that support native clients. The other SKUs support only the portal. */
 const withTunnels = new Set(['standard', 'premium'])
 
 /** Throws kind `usage` unless a Bastion allows native clients, such as the Azure CLI. */
@@ -54,7 +54,10 @@ function checkTunneling({ id, name, sku, enableTunneling }: BastionHost): void {
   )
 }
 
-/** Returns the ID of a Bastion that the login may not read. If it does not work, the Azure CLI reports it later. */
+/**
+ * Returns the ID of a Bastion that the login lacks permission to read. If the ID is wrong, the Azure CLI reports that
+ * later.
+ */
 function uncheckedId({ account }: AzureApi, { group, name }: { group: string; name: string }) {
   return `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Network/bastionHosts/${name}`
 }
@@ -84,7 +87,9 @@ async function findChosen(api: AzureApi, wanted: string, call: Call): Promise<st
   return found?.id ?? uncheckedId(api, ref)
 }
 
-/** Finds the only Bastion of a network, or else of the networks that are peered with it. Returns its ID. */
+/**
+ * Finds the only Bastion in a network or, if there is none, in the networks peered with it. Returns the Bastion's ID.
+ */
 async function findNearest(api: AzureApi, network: string, call: Call): Promise<string> {
   const list = async () => {
     const all: BastionHost[] = []
@@ -136,7 +141,7 @@ export const recordBastion = (bastion: string | undefined): DriverState =>
  * Finds the Bastion that reaches the hosts of a subnet, and checks that it allows native clients.
  * Returns its ID. Throws kind `usage`.
  *
- * @param wanted GROUP/NAME or an ID; absent: the Bastion of the subnet's network
+ * @param wanted `GROUP/NAME` or an ID; if absent, the Bastion of the subnet's network
  */
 export const findBastion = (
   api: AzureApi,

@@ -55,9 +55,9 @@ export function rulesFor({
 }
 
 /**
- * Returns a rule that denies traffic from other hosts in a shared network, as if each host had a
- * separate network: Azure's default rules allow everything within a virtual network. Only rules
- * with a lower priority number allow such traffic.
+ * Returns a rule that denies traffic from other hosts in a shared network, as if each host had a separate network,
+ * because Azure's default rules allow all traffic within a virtual network. Only rules with a lower priority number
+ * allow such traffic.
  */
 const isolationRule = (range: string): SecurityRule =>
   inbound({
@@ -159,8 +159,8 @@ async function removeForeignInterface(
 }
 
 /**
- * Returns the ID of the subnet of a host, creating it if necessary: in the network that the host
- * shares with other hosts, else in a separate network.
+ * Returns the ID of a host's subnet, and creates the subnet if necessary: in the network that the host shares with
+ * other hosts or, if there is none, in a separate network.
  */
 async function ensureSubnet(
   api: AzureApi,
@@ -183,7 +183,7 @@ async function ensureSubnet(
   return `${idOf(made)}/subnets/hosts`
 }
 
-/** Creates the network resources of a host that do not exist yet. Returns the ID of the network interface. */
+/** Creates a host's missing network resources. Returns the ID of the network interface. */
 export async function createNetwork(
   api: AzureApi,
   decision: Decision,
@@ -233,7 +233,7 @@ export async function createNetwork(
     )
   }
   if (decision.host.network === undefined) return join()
-  // Another command may remove the network with its last host while this one is being created.
+  // Another command may remove the network together with its last host while this host is being created.
   return retry(join, {
     ...{ canRetry: isNetworkGone, signal: call.signal },
     ...{ pauseMs: timeouts.pollMs, longestMs: timeouts.pollMs * 8, withinMs: timeouts.busyMs },

@@ -60,8 +60,7 @@ const idOf = ({ account }: AzureApi, { group, name }: ResourceRef): string =>
   `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Network/applicationSecurityGroups/${name}`
 
 /**
- * Returns the rules of a swarm in the security group of a member. Source and destination are the
- * application security group.
+ * Returns a swarm's rules in a member's security group. Their source and destination is the application security group.
  */
 const rulesFor = (id: string, { name, ports }: PeerGroup): SecurityRule[] =>
   ports.map((range, index) => ({
@@ -92,7 +91,7 @@ const pollOptions = ({ timeouts }: AzureApi, { signal }: Call) => ({
   ...{ abortSignal: signal, updateIntervalInMs: timeouts.pollMs },
 })
 
-/** Creates the group of a swarm with its resource group, unless they exist. */
+/** Creates a swarm's group and the resource group that contains it, unless they already exist. */
 async function ensureGroup(
   api: AzureApi,
   ref: ResourceRef,
@@ -178,7 +177,7 @@ async function changeMembership(
   })
 }
 
-/** Returns the rules of a security group with those of a swarm, at priorities that no other rule has. */
+/** Returns a security group's rules together with a swarm's rules, whose priorities no other rule uses. */
 function withRules(
   rules: readonly SecurityRule[],
   id: string,
@@ -196,7 +195,7 @@ function withRules(
   return [...others, ...placed]
 }
 
-/** Returns the rules of a swarm that a security group lacks. */
+/** Returns those of a swarm's rules that a security group lacks. */
 const missingRules = (
   { securityRules = [] }: NetworkSecurityGroup,
   id: string,
@@ -238,7 +237,7 @@ export async function removeUnusedPeerGroup(
   const options = pollOptions(api, call)
   const { applicationSecurityGroups } = api.network
   const found = await ignoreNotFound(applicationSecurityGroups.get(group, name, options))
-  // Everyone who can edit the inventory can name any group, so only delete groups with fleet's tag.
+  // Anyone who can edit the inventory can name any group, so only delete groups with fleet's tag.
   if (found !== undefined && found.tags?.[swarmTag] === undefined) return
   const removal = 'close ports between members'
   if (found !== undefined) {
@@ -248,7 +247,7 @@ export async function removeUnusedPeerGroup(
         await applicationSecurityGroups.beginDeleteAndWait(group, name, options)
         return true
       } catch (error) {
-        // Other members, or their rules, use the group.
+        // Other members, or their rules, still use the group.
         if (/InUse|CannotBeDeleted/.test(azureErrorCode(error) ?? '')) return false
         throw error
       }

@@ -8,7 +8,7 @@ import { retryWhileBusy } from '../api/retry.ts'
 import { azureErrorCode, ignoreNotFound } from '../api/sdk-errors.ts'
 import type { ResourceRef } from '../create/host-location.ts'
 
-/** The key of the tag of resources that the hosts of an inventory share in a location. */
+/** Key of the tag that marks resources shared by an inventory's hosts in a location. */
 export const sharedTag = 'fleet:shared'
 
 const subnetName = 'hosts'
@@ -36,14 +36,13 @@ const hasOwnGroup = ({ group, name }: ResourceRef): boolean => group === name
 const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /**
- * Returns the address range of a network. It is derived from the network's name, so that users who
- * create it at the same time choose the same range, and so that networks of several locations are
- * likely to have different ranges.
+ * Returns the address range of a network. It is derived from the network's name, so users who create the network at the
+ * same time choose the same range, and networks in different locations are likely to have different ranges.
  */
 export const rangeOf = ({ group, name }: ResourceRef): string =>
   `10.${128 + ((digestOf(`${group}/${name}`.toLowerCase())[0] ?? 0) % 128)}.0.0/16`
 
-/** Returns a token for a shared network, in the format of the tokens of hosts. */
+/** Returns a token for a shared network, in the same format as hosts' tokens. */
 function sharedToken({ group, name }: ResourceRef): string {
   const hex = digestOf(`token of ${group}/${name}`.toLowerCase()).toString('hex')
   return [
@@ -53,7 +52,7 @@ function sharedToken({ group, name }: ResourceRef): string {
   ].join('-')
 }
 
-/** Returns the tags of a shared network, derived from those of the host for which it is created. */
+/** Returns the tags of a shared network, derived from the tags of the host for which it is created. */
 const tagsFor = (network: ResourceRef, { 'fleet:machine': _, ...tags }: Tags): Tags => ({
   ...tags,
   'fleet:token': sharedToken(network),
@@ -78,13 +77,13 @@ const find = (api: AzureApi, { group, name }: ResourceRef, { signal: abortSignal
 interface SharedNetworkSpec {
   readonly network: ResourceRef
   readonly location: string
-  /** The tags of the host for which it is created. */
+  /** The tags of the host for which the network is created. */
   readonly tags: Tags
 }
 
 const step = 'create the network'
 
-/** Creates a network and its group, unless they exist. Returns the ID of the subnet for hosts. */
+/** Creates a network and its group, unless they already exist. Returns the ID of the subnet for hosts. */
 async function ensure(
   api: AzureApi,
   { network, location, tags: hostTags }: SharedNetworkSpec,
@@ -109,7 +108,7 @@ async function ensure(
     subnets: [{ name: subnetName, addressPrefix: range }],
   }
   return retryWhileBusy(timeouts, call, step, async () => {
-    // An existing network is never written: it may have subnets and peerings of the user.
+    // An existing network is never written: it may have the user's own subnets and peerings.
     const found = await find(api, network, call)
     if (found?.provisioningState === 'Succeeded') return subnetOf(found)
     if (found?.provisioningState === 'Updating') {
@@ -131,8 +130,8 @@ async function ensure(
 }
 
 /**
- * Returns the ID of the subnet of a shared network, which is created if necessary. Hosts that are
- * created at the same time share one request, unless `isAgain`.
+ * Returns the ID of a shared network's subnet, and creates both if necessary. Hosts that are created at the same time
+ * share one request, unless `isAgain`.
  */
 export async function ensureSharedNetwork(
   api: AzureApi,
@@ -151,7 +150,10 @@ export async function ensureSharedNetwork(
   }
 }
 
-/** Error codes if another command removed the network of a host in the meantime, together with its last other host. */
+/**
+ * Error codes that Azure returns if another command has removed a host's network in the meantime, together with the
+ * last other host.
+ */
 const goneCodes = new Set([
   'InvalidResourceReference',
   'ResourceNotFound',
@@ -160,14 +162,14 @@ const goneCodes = new Set([
   'ParentResourceNotFound',
 ])
 
-/** Whether an error means that the network of a host does not exist. */
+/** Whether an error means that a host's network does not exist. */
 export const isNetworkGone = (error: unknown): boolean => goneCodes.has(azureErrorCode(error) ?? '')
 
 /** Whether a network has hosts. */
 const isUsed = ({ subnets = [] }: VirtualNetwork): boolean =>
   subnets.some(({ ipConfigurations = [] }) => ipConfigurations.length > 0)
 
-/** Whether a shared network has no hosts. A network that does not exist has none. */
+/** Whether a shared network has no hosts. A network that does not exist has no hosts. */
 export async function isUnusedNetwork(
   api: AzureApi,
   network: ResourceRef,
@@ -206,7 +208,7 @@ export async function removeUnusedNetwork(
   const { group, name } = network
   const options = { abortSignal: call.signal, updateIntervalInMs: timeouts.pollMs }
   const found = await find(api, network, call)
-  // Everyone who can edit the inventory can name any network, so only delete networks with fleet's tag.
+  // Anyone who can edit the inventory can name any network, so only delete networks with fleet's tag.
   if (found !== undefined && (found.tags?.[sharedTag] === undefined || isUsed(found))) return
   const removal = 'delete the network'
   if (found !== undefined) {
