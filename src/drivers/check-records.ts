@@ -101,9 +101,9 @@ const checkPeerAccess = (access: PeerAccess): PeerAccess => ({
 })
 
 /**
- * Wraps a driver so that it only gets records that fleet could have written: everyone who can push
- * to the repository of the inventory can edit a record. The methods throw kind `inventory` for
- * other records, before the driver sees them.
+ * Wraps a driver so that it receives only records that fleet could have written, because anyone who can push to the
+ * inventory's repository can edit a record. The methods throw kind `inventory` for other records before the driver sees
+ * them.
  */
 export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> => ({
   ...(driver.locate && { locate: driver.locate.bind(driver) }),

@@ -19,8 +19,8 @@ export interface Call {
 }
 
 /**
- * Asks the user a question on the terminal and resolves to the answer. Rejects with kind
- * `cancelled` without a terminal.
+ * Asks the user a question on the terminal and resolves to the answer. Rejects with kind `cancelled` if there is no
+ * terminal.
  */
 export type Ask = (question: {
   readonly text: string
@@ -32,7 +32,7 @@ export type Ask = (question: {
 export interface DriverContext {
   /** The user's environment variables. Read these instead of `process.env`. */
   readonly env: Environment
-  /** Asks for a value that only the user knows, such as a one-time password; absent without a terminal. */
+  /** Asks for a value that only the user knows, such as a one-time password; absent if there is no terminal. */
   readonly ask?: Ask | undefined
 }
 
@@ -40,15 +40,15 @@ export interface DriverContext {
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
 /**
- * A program on this computer that tunnels SSH connections to a host that fleet cannot connect to at
- * an address. The connection uses the program's standard input and output, unless `listens` is set.
- * fleet verifies the pinned host key as for other hosts, ends the program with the connection, and
- * shows the end of its standard error if it fails.
+ * A program on this computer that tunnels SSH connections to a host, for hosts that have no address fleet can connect
+ * to. The connection uses the program's standard input and output, unless `listens` is set. As for other hosts, fleet
+ * verifies the pinned host key. It stops the program when the connection ends, and shows the end of the program's
+ * standard error if the program fails.
  */
 export interface Tunnel {
   /** The program and its arguments, which no shell interprets. */
   readonly argv: readonly string[]
-  /** How to install the program, for the error if it is missing. */
+  /** How to install the program; shown in the error if the program is missing. */
   readonly install: string
   /**
    * Hints for failures: the first entry whose text is in the program's standard error applies. An
@@ -63,13 +63,13 @@ export interface Tunnel {
   /** Environment variables to set for the program. */
   readonly env?: Readonly<Record<string, string>>
   /**
-   * For a program that listens on a TCP port of 127.0.0.1 and forwards connections to the host.
-   * fleet ends it with SIGINT.
+   * For a program that listens on a TCP port of 127.0.0.1 and forwards connections to the host. fleet stops the program
+   * with SIGINT.
    */
   readonly listens?: {
-    /** The text before the port number in its standard error. */
+    /** The text before the port number in the program's standard error. */
     readonly portAfter: string
-    /** Texts that identify lines of its standard error that are not errors. */
+    /** Texts that identify those lines of the program's standard error that are not errors. */
     readonly messages: readonly string[]
   }
 }
@@ -84,7 +84,7 @@ export interface HostSpec {
   readonly token: string
   /** Tags for every resource, to be set in the call that creates it. */
   readonly tags: Readonly<Record<string, string>>
-  /** The values that an earlier attempt with this token recorded; empty at the first attempt. */
+  /** The values that an earlier attempt with this token recorded; empty on the first attempt. */
   readonly resources: DriverState
   /** The host's ID, if an earlier attempt recorded it. */
   readonly id?: string | undefined
@@ -113,7 +113,7 @@ export interface BootDisk {
   readonly format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'
   /** Virtual size of the disk in bytes, if known. */
   readonly size?: number
-  /** Identifies the contents: the same digest is the same disk. */
+  /** Identifies the contents: disks with the same digest are identical. */
   readonly digest: string
   /**
    * ISO image for the NoCloud data source of cloud-init: user-data, meta-data and network-config.
@@ -165,7 +165,7 @@ export interface HostPlan {
    * Whether an earlier attempt has created the host, so that its boot data can no longer change.
    */
   readonly exists: boolean
-  /** Creates the resources that do not exist yet, and waits until the host has an address. */
+  /** Creates the missing resources, and waits until the host has an address. */
   make(data: BootstrapData, call: Call): Promise<HostFacts>
 }
 
@@ -180,12 +180,11 @@ export interface ExistingHost extends HostFacts, Pick<HostRecord, 'resources'> {
 
 /** The fleet whose hosts to list, and where to search for them. */
 export interface FleetScope {
-  /** The ID of the inventory, which the tag `fleet:id` of every resource contains. */
+  /** The ID of the inventory, stored in the tag `fleet:id` of every resource. */
   readonly id: string
   /**
-   * The driver's options of all machines and the defaults of the inventory, which show where hosts
-   * can be. Options that were only used in the past contain just those that locate hosts (a region,
-   * a profile, a subscription).
+   * The driver's options of all machines, and the inventory's defaults. They show where hosts can be. Entries that were
+   * used only in the past contain just the options that locate hosts (a region, a profile, a subscription).
    */
   readonly options: readonly Readonly<Record<string, unknown>>[]
   /** Whether to search everywhere, such as in every region of the account (default: false). */
@@ -204,7 +203,7 @@ export interface FoundHost {
   readonly machine: string
   /** A record that is sufficient for `remove`. */
   readonly record: HostRecord
-  /** The existing resources, described for the user: `instance i-0abc (running)`. */
+  /** The existing resources, described for the user, such as `instance i-0abc (running)`. */
   readonly parts: readonly string[]
   /** The tags that the resources have. They show the age of the host and who created it. */
   readonly tags?: Readonly<Record<string, string>>
@@ -228,8 +227,8 @@ export interface Lifecycle<Options = Readonly<Record<string, unknown>>> {
 }
 
 /**
- * Starting and stopping hosts. Each method resolves when the host is in the requested state,
- * immediately if it already was.
+ * Starting and stopping hosts. Each method resolves when the host is in the requested state, immediately if it already
+ * is.
  */
 export interface Power {
   start(host: HostRecord, call: Call): Promise<void>
@@ -245,40 +244,36 @@ export interface Snapshot {
   readonly name: string
   /** ISO 8601. */
   readonly created: string
-  /** Whether the host was running. If so, it is running after `restore`. */
+  /** Whether the host was running. If so, it will be running after `restore`. */
   readonly isRunning: boolean
 }
 
 /** Saving and restoring the state of hosts. Snapshots are deleted with the host. */
 export interface Snapshots {
-  /**
-   * Saves the disk and, if the host is running, its memory. Throws kind `usage` if the snapshot
-   * exists.
-   */
+  /** Saves the disk and, if the host is running, its memory. Throws kind `usage` if the snapshot already exists. */
   save(host: HostRecord, snapshot: string, call: Call): Promise<void>
   /**
-   * Restores the saved state, running or stopped. Everything since then is lost. Throws kind
-   * `usage` if the snapshot does not exist.
+   * Restores the saved state, running or stopped. All changes made since then are lost. Throws kind `usage` if the
+   * snapshot does not exist.
    */
   restore(host: HostRecord, snapshot: string, call: Call): Promise<void>
-  /** Oldest first. */
+  /** Lists a host's snapshots, oldest first. */
   list(host: HostRecord, call: Call): Promise<readonly Snapshot[]>
   /** Throws kind `usage` if the snapshot does not exist. */
   remove(host: HostRecord, snapshot: string, call: Call): Promise<void>
 }
 
 /**
- * The implementation of a provider of hosts. A capability that the provider does not support is
- * absent, never a method that throws.
+ * The implementation of a host provider. A capability that the provider does not support is absent, never a method that
+ * throws.
  */
 export interface Driver<Options = Readonly<Record<string, unknown>>> {
   /** Returns how to reach an existing host. Changes nothing. */
   locate?(name: MachineName, options: Options, call: Call): Promise<HostFacts>
   /**
-   * Describes the host that the provider knows as `id` and that fleet did not create, so that it
-   * can be observed, started and stopped. `options` are those that the user set, without the
-   * defaults of the schema. Changes nothing. Throws kind `usage` if there is no such host or it
-   * cannot be reached.
+   * Describes the host that the provider knows as `id` and that fleet did not create, so that it can be observed,
+   * started and stopped. `options` contains only what the user set, without the schema's defaults. Changes nothing.
+   * Throws kind `usage` if there is no such host or the host cannot be reached.
    */
   describeExisting?(id: string, options: Partial<Options>, call: Call): Promise<ExistingHost>
   /**
@@ -321,17 +316,17 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
    */
   grants?(options: Readonly<Record<string, unknown>>, env: Environment): readonly Grant[]
   /**
-   * Returns the program that tunnels connections to a host; `undefined` if fleet connects to its
-   * address. fleet calls it only for records with a value `reach` in `resources`. Everyone who can
-   * push to the repository of the inventory can edit a record: check each value that becomes an
-   * argument. Throws kind `inventory` for invalid values.
+   * Returns the program that tunnels connections to a host; `undefined` if fleet connects directly to the host's
+   * address. fleet calls this method only for records whose `resources` contain the key `reach`. Anyone who can push to
+   * the inventory's repository can edit a record, so check each value that becomes an argument. Throws kind `inventory`
+   * for invalid values.
    */
   tunnel?(host: HostRecord): Tunnel | undefined
   /**
-   * Loads the code of the driver.
+   * Loads the driver's code.
    *
-   * @param folder private to the user and the driver, for files that the driver keeps on this
-   * computer; it may not exist yet
+   * @param folder private to the user and the driver, for files that the driver keeps on this computer; it might not
+   * exist yet
    */
   load(
     folder: string,
@@ -339,7 +334,7 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   ): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
-/** Declares a built-in driver, with typed options. Records are checked before they reach it. */
+/** Declares a built-in driver, with typed options. Records are checked before they reach the driver. */
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: Omit<DriverDefinition<Shape>, 'contract'> & {
     readonly prompts?: readonly (string & keyof Shape)[]

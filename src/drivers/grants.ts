@@ -1,11 +1,11 @@
 import { parseShares } from './local-hosts.ts'
 
 /**
- * Access to this computer or its network that the options of a host give to it. The user sees it
- * before the host is created.
+ * Access to this computer or its network that a host's options give to the host. It is shown to the user before the
+ * host is created.
  */
 export interface Grant {
-  /** A phrase for messages: `the image /home/ana/disk.qcow2 on this computer`. */
+  /** A phrase for messages, such as `the image /home/ana/disk.qcow2 on this computer`. */
   readonly what: string
   /**
    * The file or directory on this computer, possibly relative to the inventory's directory. The
@@ -13,8 +13,8 @@ export interface Grant {
    */
   readonly path?: string
   /**
-   * Whether the path is a socket where no engine is known to listen. The user must confirm such a
-   * path even in the inventory's directory.
+   * Whether the path is a socket on which no engine is known to listen. The user must confirm such a path even in the
+   * inventory's directory.
    */
   readonly isUnknownSocket?: boolean
 }
@@ -26,7 +26,7 @@ export const folderGrants = (shares: string | undefined): readonly Grant[] =>
     path,
   }))
 
-/** Returns grants for an image, `NAME|PATH|URL[#sha256=…]`. An image with one of fleet's names needs none. */
+/** Returns grants for an image, `NAME|PATH|URL[#sha256=…]`. An image that fleet knows by name needs no grant. */
 export function imageGrants(image: string | undefined): readonly Grant[] {
   const [, rest = '', checksum] = /^([^#]*)(#.*)?$/s.exec(image ?? '') ?? []
   if (/^https?:/i.test(rest)) {

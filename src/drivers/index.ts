@@ -23,11 +23,10 @@ const builtIn: Readonly<Record<DriverName, DriverDefinition>> = {
 export const drivers: readonly DriverDefinition[] = driverNames.map((name) => builtIn[name])
 
 /**
- * Finds the driver called `name`: a built-in driver, or the package `fleet-driver-NAME` as resolved
- * from `search.folder`. The code of a package runs only after `search.checkTrust` has approved it,
- * unless it is installed globally, as fleet itself is. Throws kind `usage` with the nearest name if
- * there is no such driver, and kind `unsupported` or `failed` if the package cannot be used with
- * this version of fleet.
+ * Finds the driver called `name`: a built-in driver, or the package `fleet-driver-NAME` as resolved from
+ * `search.folder`. A package's code runs only after `search.checkTrust` has approved it, unless it is installed
+ * globally, as fleet itself is. Throws kind `usage` with the nearest name if there is no such driver, and kind
+ * `unsupported` or `failed` if the package cannot be used with this version of fleet.
  */
 export async function findDriver(name: string, search: DriverSearch): Promise<DriverDefinition> {
   const found = drivers.find((driver) => driver.name === name)
@@ -43,7 +42,7 @@ export async function findDriver(name: string, search: DriverSearch): Promise<Dr
   throw unknownDriver(name, search.folder)
 }
 
-/** Returns the error for an unknown driver of an inventory in `folder`, with the nearest name. */
+/** Returns the error for an unknown driver used by an inventory in `folder`, and suggests the nearest name. */
 export function unknownDriver(name: string, folder: string): UserError {
   const near = nearest(name, driverNames)
   return new UserError('usage', `unknown driver ${JSON.stringify(name)}`, {

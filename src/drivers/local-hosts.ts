@@ -7,7 +7,7 @@ export interface SharedFolder {
   readonly path: string
 }
 
-/** Parses `name=/absolute/path,…`; `undefined` if the text is invalid or names repeat. */
+/** Parses `name=/absolute/path,…`; `undefined` if the text is invalid or contains a name twice. */
 export function parseShares(text: string): readonly SharedFolder[] | undefined {
   const shares = text.split(',').map((part) => {
     const [, name = '', path = ''] =
@@ -29,8 +29,8 @@ export const formatShares = (shares: readonly SharedFolder[]): string =>
 export const currentComputer = (): { readonly computer: string } => ({ computer: hostname() })
 
 /**
- * Returns the name of the computer that a host was created on, if it is not the name of this
- * computer, which may also have been renamed since.
+ * Returns the name of the computer on which a host was created, if it differs from this computer's name. The host may
+ * still be on this computer, if this computer has since been renamed.
  */
 export function otherComputer({ resources }: Pick<HostRecord, 'resources'>): string | undefined {
   const computer = resources?.['computer']

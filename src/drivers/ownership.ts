@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts'
 
-/** The tags of a resource, by key. */
+/** A resource's tag values, keyed by tag key. */
 type Tags = Readonly<Record<string, string | undefined>>
 
 /**
@@ -15,9 +15,9 @@ export const foreignHint =
   'correct "id" and "resources" under "host:" in the inventory, or remove the entry: fleet forget NAME'
 
 /**
- * Throws kind `failed` if a resource does not have the token of the record that names it, because
- * everyone who can edit the inventory can name any resource. Records without a token, of hosts that
- * fleet did not create, are not checked.
+ * Throws kind `failed` if a resource does not have the token of the record that names it, because anyone who can edit
+ * the inventory can name any resource. Records without a token belong to hosts that fleet did not create, and are not
+ * checked.
  */
 export function checkOwnedBy(
   token: string | undefined,

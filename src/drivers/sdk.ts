@@ -38,8 +38,8 @@ export type { SshAccess } from './net/ssh-access.ts'
 export type { Difference, Update, UpdateRequest } from './update.ts'
 
 /**
- * Declares a driver, with typed options. The author states `contract`, because the fleet that runs
- * the driver may have a newer one.
+ * Declares a driver, with typed options. The author specifies `contract`, because the version of fleet that runs the
+ * driver may have a newer contract.
  */
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: DriverDefinition<Shape> & {

@@ -1,4 +1,4 @@
-/** Tags of a provider's resources, by key. */
+/** Tag values of a provider's resource, keyed by tag key. */
 export type Tags = Readonly<Record<string, string>>
 
 /** Parses `key=value,key=value`; `undefined` if a tag is invalid or reserved. */

@@ -1,7 +1,7 @@
 import type { HostRecord, HostStatus } from '../machine/machine.ts'
 import type { Call } from './driver.ts'
 
-/** An option whose value differs from that of the host. */
+/** An option whose value differs from the host's current value. */
 export interface Difference {
   /** The key of the option in the driver's schema. */
   readonly option: string
@@ -17,21 +17,24 @@ export interface Difference {
   readonly why?: string
 }
 
-/** The options of a host to change. */
+/** A request to change some of a host's options. */
 export interface UpdateRequest<Options> {
-  /** The validated options of the entry, with the defaults of the inventory. */
+  /** The validated options of the host's entry, merged with the inventory's defaults. */
   readonly options: Options
-  /** Keys of the options to change: those that `compare` reported, except `replace`. No other options may change. */
+  /**
+   * Keys of the options to change: those that `compare` reported, except differences with `replace`. No other options
+   * may change.
+   */
   readonly only: ReadonlySet<string>
 }
 
 /** Changing hosts after their creation. */
 export interface Update<Options = Readonly<Record<string, unknown>>> {
   /**
-   * Returns how a host differs from its options, according to `status` (from `observe`, which sends
-   * one request for many hosts) and the resources in the record. Sends further requests only if an
-   * option differs. An option that the driver decided at creation, and that is still not set, is
-   * never a difference. Throws kind `usage` for a value that the provider does not know.
+   * Returns how a host differs from its options, according to `status` (from `observe`, which sends one request for
+   * many hosts) and the resources in the record. Sends further requests only if an option differs. An option whose
+   * value the driver chose at creation is not a difference while the user has not set it. Throws kind `usage` for a
+   * value that the provider does not know.
    */
   compare(
     host: HostRecord,
@@ -40,10 +43,10 @@ export interface Update<Options = Readonly<Record<string, unknown>>> {
     call: Call,
   ): Promise<readonly Difference[]>
   /**
-   * Changes the options in `request.only`. If one of them needs a stopped host, the host is stopped
-   * and stays stopped. Skips what has already changed, so that an interrupted change can be
-   * repeated. Returns the resources to record (`undefined` to remove a value); they are recorded
-   * after all changes. Throws kind `usage` for problems that the user can fix.
+   * Changes the options in `request.only`. If one of them requires a stopped host, the host is stopped and stays
+   * stopped. Skips what has already changed, so that an interrupted change can be repeated. Returns the resources to
+   * record (`undefined` to remove a value); they are recorded after all changes. Throws kind `usage` for problems that
+   * the user can fix.
    */
   change(
     host: HostRecord,

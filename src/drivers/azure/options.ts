@@ -19,10 +19,7 @@ const imagePart = String.raw`(?!\.{1,2}(?::|$))[\w.-]{1,128}`
 /** A full resource ID. */
 const resourceId = String.raw`/subscriptions/[\w-]{1,64}(?:/${pathPart}){1,20}`
 
-/**
- * Azure rejects these names of administrators
- * (https://learn.microsoft.com/azure/virtual-machines/linux/faq).
- */
+/** Administrator names that Azure rejects (https://learn.microsoft.com/azure/virtual-machines/linux/faq). */
 const forbiddenUsers = new Set(
   'admin administrator root user user1 user2 user3 user4 user5 test test1 test2 test3 guest actuser adm admin1 admin2 aspnet backup console david john owner server sql support support_388945a0 sys video a 1 123'.split(
     ' ',

@@ -1,9 +1,9 @@
 import { type Tags, parseTagList } from '../tag-list.ts'
 
-/** Reserved names: Azure reserves the first four, and fleet finds its hosts by the last. */
+/** Reserved names: Azure reserves the first four prefixes, and fleet finds its hosts by the last one. */
 const reserved = /^(?:azure|microsoft|windows|hidden-|fleet(?:$|:))/i
 
-/** Azure allows 512 characters for a name and 256 for a value, and none of `<>%&\\?/` in a name. */
+/** Azure allows 512 characters for a name and 256 for a value, and does not allow any of `<>%&\\?/` in a name. */
 const isTag = (name: string, value: string): boolean =>
   /^[^<>%&\\?/]{1,512}$/.test(name) && value.length <= 256 && !reserved.test(name)
 
@@ -12,7 +12,7 @@ export const parseTags = (text: string): Tags | undefined => parseTagList(text, 
 
 const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
 
-/** Returns the tags to set and to delete so that the tags that fleet set earlier, `previous`, become `wanted`. */
+/** Returns the tags to set and to delete to turn `previous`, the tags that fleet set earlier, into `wanted`. */
 export function changedTags(
   previous: string,
   wanted: string,

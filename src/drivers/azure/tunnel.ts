@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Tunnel } from '../driver.ts'
 
-/** How to install the programs that connections through a Bastion need. */
+/** How to install the programs required for connections through a Bastion. */
 export const install = {
   az: 'install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli',
   extension: 'install the Azure CLI bastion extension: az extension add --name bastion',
@@ -58,9 +58,9 @@ const bastionPattern = idPattern('Microsoft.Network/bastionHosts')
 const machinePattern = idPattern('Microsoft.Compute/virtualMachines')
 
 /**
- * Returns the program that tunnels connections to a virtual machine (`az network bastion tunnel`,
- * according to the source of the extension `bastion`); `undefined` if fleet connects to its
- * address. Throws kind `inventory` for a record that fleet did not write.
+ * Returns the program that tunnels connections to a virtual machine (`az network bastion tunnel`, according to the
+ * source of the extension `bastion`); `undefined` if fleet connects directly to the machine's address. Throws kind
+ * `inventory` for a record that fleet did not write.
  */
 export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {
   const { reach = 'direct', bastion = '' } = resources

@@ -7,7 +7,7 @@ import { type ContractCase, type DriverUnderTest, driverFolder } from './driver-
 
 const quietCall = (): Call => ({ signal: new AbortController().signal, progress: () => {} })
 
-/** Returns cases for all drivers: for their definition, and for hosts that they did not create. */
+/** Returns the cases for all drivers: for a driver's definition, and for hosts that the driver did not create. */
 export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
   {
     name: 'has a valid definition',

@@ -4,7 +4,7 @@ import type { DriverDefinition, HostPlan, BootstrapData } from '../driver.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** A resource at the provider that is created for hosts: a host, a disk, an address, a key. */
+/** A resource that is created at the provider for hosts, such as a host, a disk, an address or a key. */
 export interface ProviderResource {
   /** The provider's ID, never reused. */
   readonly id: string
@@ -16,8 +16,8 @@ export interface LifecycleUnderTest {
   /** Options to create hosts with, as in machines.yaml. */
   readonly options: Options
   /**
-   * For a driver with `update`: options to change on a host that was created with `options`, none
-   * of which may need a new host.
+   * For a driver with `update`: options to change on a host that was created with `options`, none of which may require
+   * a new host.
    */
   readonly changes?: Options
   /** Lists everything that exists at the provider, without using the driver. */
@@ -26,14 +26,14 @@ export interface LifecycleUnderTest {
    * Bootstrap data of a new host, if the suite's own public key and cloud-config are not suitable.
    */
   bootstrapData?(plan: HostPlan): Promise<Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>>
-  /** How long a call may continue after it was aborted, in milliseconds (default: 5,000). */
+  /** How long a call may continue after being aborted, in milliseconds (default: 5,000). */
   readonly settleTime?: number
 }
 
 /** The driver to test, and the data that the suite needs to test it. */
 export interface DriverUnderTest {
   readonly definition: DriverDefinition
-  /** For a driver with `locate`: options of a host that exists, and the expected result. */
+  /** For a driver with `locate`: options of an existing host, and the expected result. */
   readonly existing?: { readonly options: Options; readonly facts: Options }
   /** For a driver with `lifecycle`. The suite creates and deletes hosts one after another. */
   readonly lifecycle?: LifecycleUnderTest

@@ -62,7 +62,7 @@ async function checkResume(
   )
 }
 
-/** Returns cases for the interruption of methods. */
+/** Returns the cases that interrupt methods. */
 export function interruptionCases(
   definition: DriverDefinition,
   subject: LifecycleUnderTest,
@@ -70,8 +70,8 @@ export function interruptionCases(
   const { settleTime = defaultSettleTime } = subject
 
   /**
-   * Creates a host until it is interrupted at `step`. Resolves to `false` if the creation finished
-   * before that step.
+   * Creates a host, and interrupts the creation at `step`. Resolves to `false` if the creation finished before that
+   * step.
    */
   async function interrupt(
     creation: Creation,

@@ -31,7 +31,7 @@ export interface Fault {
   readonly lacksBootstrapData?: boolean
 }
 
-/** The creation of one host, as fleet does it. Its record is kept between attempts. */
+/** The creation of one host, in the way that fleet creates hosts. The host's record is kept between attempts. */
 export interface Creation {
   readonly fleet: string
   readonly name: MachineName
@@ -214,7 +214,7 @@ export async function settle(work: Promise<unknown>, ms: number, what: string): 
   }
 }
 
-/** Runs `work` for steps 1, 2, … until it returns `false`, and adds the step to its error. */
+/** Runs `work` for steps 1, 2, … until it returns `false`, and adds the step to any error that it throws. */
 export async function atEachStep(work: (step: number) => Promise<boolean>): Promise<void> {
   const maxSteps = 100
   for (let step = 1; step <= maxSteps; step++) {

@@ -13,7 +13,7 @@ import { type Creation, type Harness, callOf, withHarness } from './harness.ts'
 const bystander = join(dirname(driverFolder), 'fleet-driver-bystander')
 const bystanderFile = join(bystander, 'important')
 
-/** Relative paths of that directory, from different depths of the driver's directory. */
+/** Relative paths to that directory, from different depths below the driver's directory. */
 const relativePaths = [1, 2, 3, 4, 5].map((depth) => `${'../'.repeat(depth)}fleet-driver-bystander`)
 
 /** Records that fleet never writes. */
@@ -69,7 +69,7 @@ async function callAllMethods(
   return refused
 }
 
-/** Returns cases for records that another user manipulated: the inventory is shared. */
+/** Returns cases for records that another user has manipulated, because inventories are shared. */
 export function hostileRecordCases(
   definition: DriverDefinition,
   subject: LifecycleUnderTest,

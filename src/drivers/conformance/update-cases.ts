@@ -43,7 +43,7 @@ export const updateCases = (
         )
         if (found.some(({ how }) => how === 'stop')) await power?.stop(host, callOf())
         const request = { options: checkOptions(definition, wanted), only: new Set(names) }
-        // Apply the change twice, as after an interruption before the result was recorded.
+        // Apply the change twice, as fleet does after an interruption that kept it from recording the result.
         await update.change(host, request, callOf())
         const changed = await update.change(host, request, callOf())
         const resources = Object.entries({ ...host.resources, ...changed }).flatMap(

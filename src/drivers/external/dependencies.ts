@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { UserError, messageOf } from '../../errors.ts'
 import { type DriverPackage, foldersUpFrom } from './find-package.ts'
 
-/** A package with code of a driver: the driver's own, or a dependency. */
+/** A package that contains code of a driver: the driver's own package, or a dependency. */
 export interface CodePackage {
   /** Name of its directory in node_modules, which imports use. */
   readonly name: string
@@ -13,7 +13,7 @@ export interface CodePackage {
   readonly dependencies: ReadonlyMap<string, number>
 }
 
-/** npm's rule for names, scoped or not. It excludes names that leave node_modules. */
+/** npm's rule for names, scoped or not. The rule excludes names that refer to a path outside node_modules. */
 const packageName = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/i
 
 /**
@@ -68,8 +68,8 @@ async function findInstalled(name: string, folder: string): Promise<string | und
 }
 
 /**
- * Lists the package of a driver and all its dependencies, as their package.json files name them and
- * as Node.js would resolve them. The order depends only on the names. Runs no code.
+ * Lists a driver's package and all its dependencies, as the package.json files name them and as Node.js would resolve
+ * them. The order depends only on the names. Does not run any code.
  */
 export async function listCode({ name, folder }: DriverPackage): Promise<readonly CodePackage[]> {
   const found: { name: string; folder: string; dependencies: Map<string, number> }[] = []

@@ -26,7 +26,7 @@ export interface DriverPackage {
   readonly folder: string
   /** The directory that contains its node_modules directory. */
   readonly holder: string
-  /** Whether it is a global package, which the user installed: a clone cannot add one. */
+  /** Whether the package is installed globally. Only the user can install global packages; a clone cannot add one. */
   readonly isGlobal: boolean
 }
 
@@ -39,18 +39,17 @@ export function* foldersUpFrom(folder: string): Generator<string> {
   if (parent !== folder) yield* foldersUpFrom(parent)
 }
 
-/** Returns the directory that contains the node_modules of global packages, for a prefix of npm. */
+/** Returns the directory that contains the node_modules of global packages, for an npm prefix. */
 const holderUnder = (prefix: string): string =>
   process.platform === 'win32' ? prefix : join(prefix, 'lib')
 
-/** Returns the prefix of npm that a program was started from. */
+/** Returns the npm prefix from which the program at `path` was started. */
 const prefixOf = (path: string): string =>
   process.platform === 'win32' ? dirname(path) : dirname(dirname(path))
 
 /**
- * Returns directories whose node_modules can contain global packages: the configured prefix of npm,
- * the prefix that fleet was started from, the prefix of the running Node.js (npm's default), and
- * the directories above fleet itself.
+ * Returns directories whose node_modules can contain global packages: the configured npm prefix, the prefix that fleet
+ * was started from, the prefix of the running Node.js (npm's default), and the directories above fleet itself.
  */
 function globalHolders(env: DriverSearch['env']): string[] {
   const configured = [env['npm_config_prefix'], env['PREFIX']]
@@ -64,7 +63,10 @@ function globalHolders(env: DriverSearch['env']): string[] {
   ]
 }
 
-/** Whether the user can run code of this owner: their own code, root's, and that of the user who called sudo. */
+/**
+ * Whether the user can safely run code that this user ID owns: their own ID, root's, or the ID of the user who called
+ * sudo.
+ */
 function isTrustedOwner(uid: number, env: DriverSearch['env']): boolean {
   const me = process.getuid?.()
   const sudoer = me === 0 ? Number(env['SUDO_UID'] || Number.NaN) : Number.NaN
@@ -93,9 +95,9 @@ async function checkOwners(
 }
 
 /**
- * Finds the package of the driver `name`, as Node.js would from the inventory's directory, else
- * among global packages. Lists no directory and runs no code. Throws kind `failed` if another user
- * could have put the package there.
+ * Finds the package of the driver `name`, as Node.js would from the inventory's directory, and otherwise among global
+ * packages. Does not list any directory or run any code. Throws kind `failed` if another user could have put the
+ * package there.
  */
 export async function findDriverPackage(
   name: string,
@@ -120,5 +122,5 @@ export async function findDriverPackage(
   return undefined
 }
 
-/** The error if a driver is needed whose code the user has not trusted yet. */
+/** The error thrown if a command requires a driver whose code the user does not trust yet. */
 export class UntrustedDriver extends UserError {}

@@ -4,13 +4,13 @@ import type { PeerAccess } from '../net/peer-access.ts'
 import type { SshAccess } from '../net/ssh-access.ts'
 import type { Update } from '../update.ts'
 
-/** Describes a bug for the driver's author: the message and the first line of the stack. */
+/** Describes a bug for the driver's author, with the message and the first line of the stack. */
 function describeBug(thrown: unknown): string {
   const frame = thrown instanceof Error ? /^\s*at .*$/m.exec(thrown.stack ?? '')?.[0].trim() : ''
   return frame ? `${messageOf(thrown)} (${frame})` : messageOf(thrown)
 }
 
-/** Runs a method of a driver with the `call` that it received. */
+/** Runs `method`, a driver's method that received `call`. */
 type Run = <Result>(call: Call | undefined, method: () => Promise<Result>) => Promise<Result>
 
 /**
@@ -23,7 +23,7 @@ const runFor =
     try {
       return await method()
     } catch (error) {
-      call?.signal.throwIfAborted() // an aborted call rejects with the reason of its signal
+      call?.signal.throwIfAborted() // an aborted call rejects with its signal's abort reason
       if (error instanceof UserError) throw error
       throw new UserError('failed', `${label} has a bug: ${describeBug(error)}`, {
         hint: 'report the problem to the package author',
@@ -90,8 +90,8 @@ const guardPeerAccess = (run: Run, access: PeerAccess): PeerAccess => ({
 })
 
 /**
- * Wraps the driver of a package so that its bugs are reported with the package's `label` and not as
- * bugs of fleet, and so that an aborted call rejects with the reason of its signal.
+ * Wraps the driver of a package so that its bugs are reported with the package's `label` and not as bugs of fleet, and
+ * so that an aborted call rejects with its signal's abort reason.
  */
 export function guardDriver(driver: Driver, label: string): Driver {
   const run = runFor(label)

@@ -21,7 +21,7 @@ async function importDefault(name: string, holder: string): Promise<unknown> {
   return module.default
 }
 
-/** The properties of a schema that any copy of zod 4 has. */
+/** The properties that a schema has in every copy of zod 4. */
 interface ZodSchema {
   readonly def?: { readonly type?: unknown; readonly catchall?: ZodSchema }
   readonly partial?: unknown
@@ -72,9 +72,9 @@ function brokenError(label: string, reason: string, cause?: unknown): UserError 
 }
 
 /**
- * Imports the definition from the package in the node_modules of `holder`, which runs its code.
- * Throws kind `unsupported` if it was written for another version of the contract, `failed` if it
- * cannot be loaded or is not this driver.
+ * Imports the definition from the package in the node_modules of `holder`; importing it runs the package's code. Throws
+ * kind `unsupported` if the driver was written for another version of the contract, and `failed` if it cannot be loaded
+ * or is not the driver `name`.
  */
 export async function loadDefinition(
   name: string,

@@ -28,7 +28,7 @@ export interface PackageDigest {
   readonly dependencies: number
 }
 
-/** Limits of the number and total size of files, which are all read each time. */
+/** Limits on the number and total size of files. All files are read each time. */
 const limits = { files: 50_000, bytes: 512 * 2 ** 20 }
 
 /** A file, or a link within its package. */
@@ -61,8 +61,8 @@ async function readLink(link: string, folder: string): Promise<string | undefine
 }
 
 /**
- * Lists all files of a package, sorted by name, without .git and without its own node_modules,
- * whose packages are found as dependencies.
+ * Lists all files of a package, sorted by name, without .git and without its own node_modules, because the packages in
+ * it are found as dependencies.
  */
 async function* listFiles(folder: string, below = ''): AsyncGenerator<PackageFile> {
   const entries = await readdir(join(folder, below), { withFileTypes: true })
@@ -125,7 +125,7 @@ async function readCode(
 const versionIn = (manifest: string): string | undefined =>
   /"version"\s*:\s*"([\w.+-]{1,64})"/.exec(manifest)?.[1]
 
-/** Reads all code of a driver's package, without running any. */
+/** Reads all code of a driver's package, without running any of it. */
 export const digestPackage = async (driverPackage: DriverPackage): Promise<PackageDigest> =>
   readCode(await listCode(driverPackage), driverPackage, async () => {})
 
@@ -153,10 +153,10 @@ export interface CopyTarget {
 }
 
 /**
- * Copies all code of a driver's package into a private directory, where each package finds only the
- * packages that its package.json names, and `fleet` is the running fleet. The digest is computed
- * from the copied files, so later changes of the original have no effect. Resolves to the directory
- * whose node_modules contains the copy; `undefined`, without a copy, if the digest differs.
+ * Copies all code of a driver's package into a private directory, in which each package finds only the packages that
+ * its package.json names, and `fleet` is the running fleet. The digest is computed from the copied files, so later
+ * changes to the original have no effect. Resolves to the directory whose node_modules contains the copy; if the digest
+ * differs, creates no copy and resolves to `undefined`.
  */
 export async function copyPackage(
   driverPackage: DriverPackage,

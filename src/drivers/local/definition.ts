@@ -3,7 +3,7 @@ import { socketPath } from '../../machine/fields.ts'
 import { defineDriver } from '../driver.ts'
 import { isEngineSocket } from './engine-sockets.ts'
 
-/** The driver of the Docker engine on this computer. */
+/** The driver for the Docker engine on this computer. */
 export const local = defineDriver({
   name: 'local',
   summary: 'the Docker engine on this computer',

@@ -29,7 +29,7 @@ const acceptsConnections = (path: string): Promise<boolean> =>
 const isSocket = async (path: string): Promise<boolean> =>
   (await stat(path).catch(ignored('driver', 'check the engine socket')))?.isSocket() ?? false
 
-/** Finds the first socket that accepts connections, else the first that exists, else Docker's default. */
+/** Finds the first socket that accepts connections, or else the first that exists, or else Docker's default socket. */
 async function findSocket(env: Environment): Promise<string> {
   const candidates = candidateSockets(env)
   for (const path of candidates) if (await acceptsConnections(path)) return path
@@ -37,7 +37,7 @@ async function findSocket(env: Environment): Promise<string> {
   return defaultSocket
 }
 
-/** Creates the driver of the Docker engine on this computer, for a user with the environment variables `env`. */
+/** Creates the driver for the Docker engine on this computer, for a user with the environment variables `env`. */
 export const localDriver = (env: Environment): Driver<{ socket?: string | undefined }> => ({
   async locate(_name, options) {
     const socket = options.socket ?? (await findSocket(env))

@@ -8,16 +8,15 @@ export const socketInDockerHost = (env: Environment): string | undefined =>
 const inRuntimeFolder = ['docker.sock', 'podman/podman.sock']
 
 /**
- * Pattern for paths of sockets relative to a home directory: Docker Desktop, Colima, OrbStack,
- * Rancher Desktop, Lima, and Podman machines.
+ * Pattern for socket paths, relative to a home directory: Docker Desktop, Colima, OrbStack, Rancher Desktop, Lima, and
+ * Podman machines.
  */
 const inHome =
   /^(?:\.docker\/(?:run|desktop)\/docker|\.(?:config\/)?colima\/(?:[A-Za-z0-9][\w-]*\/)?docker|\.orbstack\/run\/docker|\.rd\/docker|\.lima\/[A-Za-z0-9][\w-]*\/sock\/(?:docker|podman)|\.local\/share\/containers\/podman\/machine\/(?:[A-Za-z0-9][\w-]*\/)?podman)\.sock$/
 
 /**
- * Whether `path` is a usual socket of an engine, or the one in the user's `DOCKER_HOST`. An
- * inventory could name any other socket, and a request to it could reach a program that is not an
- * engine.
+ * Whether `path` is one of the usual engine sockets, or the socket in the user's `DOCKER_HOST`. An inventory could name
+ * any other socket, and requests could then reach a program that is not an engine.
  */
 export function isEngineSocket(path: string, env: Environment): boolean {
   const { XDG_RUNTIME_DIR: runtime, HOME: home } = env

@@ -6,15 +6,15 @@ import { httpRequest, readText } from '../../os/http-request.ts'
 import { describeProxy, proxyAgent, proxyFor } from '../../os/proxy.ts'
 import type { Environment } from '../../os/environment.ts'
 
-/** Services of AWS that return the address of the caller. */
+/** AWS services that return the caller's address. */
 const services = {
   4: 'https://checkip.amazonaws.com',
   6: 'https://checkip.global.api.aws',
 } as const
 
 /**
- * Timeouts of a request in milliseconds: of the last attempt (`requestTimeout`), and of an attempt
- * that is followed by another (`firstRequestTimeout`).
+ * Request timeouts in milliseconds: `requestTimeout` for the last attempt, and `firstRequestTimeout` for an attempt
+ * that is followed by another one.
  */
 const requestTimeout = 5_000
 const firstRequestTimeout = 3_000
@@ -29,9 +29,9 @@ export interface CallerAddress {
 }
 
 /**
- * Queries a service for the public address of this computer: FLEET_CHECKIP_URL, else a service of
- * AWS. Connects directly, as SSH does, and through a proxy only if that fails. Throws kind
- * `unreachable` if neither works.
+ * Queries a service for this computer's public address: the service at FLEET_CHECKIP_URL, or else an AWS service.
+ * Connects directly, as SSH does, and through a proxy only if the direct connection fails. Throws kind `unreachable` if
+ * neither works.
  */
 async function queryCallerAddress(
   env: Environment,
@@ -69,10 +69,10 @@ async function queryCallerAddress(
   }
 }
 
-/** Returns the public address of this computer for IPv4 or IPv6. */
+/** Returns this computer's public IPv4 or IPv6 address. */
 export type GetCallerAddress = (family: 4 | 6, call: Call) => Promise<CallerAddress>
 
-/** Returns a function that queries each address family once, for any number of hosts. */
+/** Returns a function that queries each address family only once, regardless of the number of hosts. */
 export function cacheCallerAddress(env: Environment): GetCallerAddress {
   const cached = new Map<4 | 6, Promise<CallerAddress>>()
   return (family, call) => {

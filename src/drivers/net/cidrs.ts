@@ -2,7 +2,7 @@ import { SocketAddress, isIP } from 'node:net'
 
 const widest = (address: string): number => (isIP(address) === 6 ? 128 : 32)
 
-/** Returns the groups of an IPv6 address without `::`. An IPv4 address at the end is two groups (RFC 4291, 2.2). */
+/** Returns the groups of an IPv6 address, with `::` expanded. A trailing IPv4 address is two groups (RFC 4291, 2.2). */
 function groupsOf(address: string): readonly number[] {
   const plain = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
     const [a = 0, b = 0, c = 0, d = 0] = parts.slice(0, 4).map(Number)
@@ -15,7 +15,7 @@ function groupsOf(address: string): readonly number[] {
   return plain.includes('::') ? [...head, ...zeros, ...tail] : head
 }
 
-/** Returns the first address of the range of `address`: all bits after the first `length` are 0. */
+/** Returns the first address in the range of `address`, in which all bits after the first `length` bits are 0. */
 function networkOf(address: string, length: number): string {
   const isV6 = isIP(address) === 6
   const [parts, bits] = isV6 ? [groupsOf(address), 16] : [address.split('.').map(Number), 8]
@@ -59,8 +59,8 @@ export function parseCidrs(text: string): readonly string[] | undefined {
 }
 
 /**
- * Returns notes for the user about ranges that are larger than they look, because an address inside
- * the range was written.
+ * Returns notes for the user about ranges that are larger than they look, because the user wrote an address inside the
+ * range.
  */
 export function hostBitsNotes(text: string): readonly string[] {
   return text.split(',').flatMap((one) => {

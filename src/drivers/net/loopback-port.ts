@@ -26,9 +26,9 @@ export async function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * Chooses a free port of 127.0.0.1 that is not in `taken`. Hold a lock until the port is recorded.
- * The search starts at a random port because ports of stopped hosts of other drivers and users look
- * free.
+ * Chooses a free port of 127.0.0.1 that is not in `taken`. The caller must hold a lock until the port has been
+ * recorded. The search starts at a random port, because ports that belong to other drivers' or users' stopped hosts
+ * look free.
  */
 export async function chooseLoopbackPort(taken: ReadonlySet<number>): Promise<number> {
   const count = highest - lowest + 1

@@ -16,11 +16,11 @@ export interface PeerGroup {
 
 /** The access of a host to its peers. */
 export interface PeerState {
-  /** The network in which the hosts of the group reach each other, for messages: `vpc-0abc`. */
+  /** The network in which the hosts of the group reach each other, for messages, such as `vpc-0abc`. */
   readonly network: string
   /** Whether the host is in the provider's group. */
   readonly isMember: boolean
-  /** What is missing for the host to reach its peers, for messages: `sg-0abc has no rule for 2377/tcp`. */
+  /** What keeps the host from reaching its peers, for messages, such as `sg-0abc has no rule for 2377/tcp`. */
   readonly missing?: string
 }
 
@@ -39,10 +39,9 @@ export interface PeerAccess {
     call: Call,
   ): Promise<ReadonlyMap<MachineName, PeerState>>
   /**
-   * Adds a host to the group, and creates missing resources and rules of the group. Several hosts
-   * can be added at the same time, also by other users. `record` stores values in the host's record
-   * before the host uses a resource, so that `Lifecycle.remove` finds it; they are durable once it
-   * resolves.
+   * Adds a host to the group, and creates the group's missing resources and rules. Several hosts can be added at the
+   * same time, even by different users. `record` stores values in the host's record before the host uses a resource, so
+   * that `Lifecycle.remove` finds the resource. The values are durable once the promise resolves.
    */
   open(
     host: HostRecord,
@@ -51,8 +50,8 @@ export interface PeerAccess {
     call: Call,
   ): Promise<void>
   /**
-   * Removes a host from the group, and with the last host also the resources that were created for
-   * the group. Returns the resources to record (`undefined` to remove a value).
+   * Removes a host from the group. If it was the last host, also removes the resources that were created for the group.
+   * Returns the resources to record (`undefined` to remove a value).
    */
   close(
     host: HostRecord,

@@ -1,4 +1,4 @@
-/** A range of open ports, both ends included. */
+/** A range of open ports, including both ends. */
 export interface PortRange {
   readonly from: number
   readonly to: number
@@ -14,11 +14,11 @@ function parseRange(text: string): PortRange | undefined {
   return { from, to, protocol: protocol === 'udp' ? 'udp' : 'tcp' }
 }
 
-/** Formats a range for messages: `443/tcp`, `8000-8100/udp`. */
+/** Formats a range for messages, such as `443/tcp` or `8000-8100/udp`. */
 export const nameOfRange = ({ from, to, protocol }: PortRange): string =>
   `${from === to ? from : `${from}-${to}`}/${protocol}`
 
-/** Formats a list of ports in a canonical form: `443/tcp, 80/tcp`; `none` if it is empty. */
+/** Formats a list of ports in canonical form, such as `443/tcp, 80/tcp`; `none` if the list is empty. */
 export function formatPorts(text: string): string {
   const ranges = text === '' ? [] : (parsePorts(text) ?? [])
   const words = ranges.map(nameOfRange)

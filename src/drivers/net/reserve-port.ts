@@ -21,8 +21,8 @@ async function writePorts(file: string, ports: Ports): Promise<void> {
 }
 
 /**
- * Reserves a port of 127.0.0.1 for the host with this token: its port in `file`, else a free port
- * that no other host has in `file`.
+ * Reserves a port of 127.0.0.1 for the host with this token: the host's port in `file`, or else a free port that `file`
+ * does not assign to another host.
  */
 export async function reservePort(file: string, token: string): Promise<number> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })

@@ -17,22 +17,22 @@ export interface SshAccess {
    */
   allowed(host: HostRecord): Promise<readonly string[] | undefined>
   /**
-   * Returns the addresses of this computer as the host sees them, as ranges of one address. Throws
-   * kind `unreachable` if they cannot be detected.
+   * Returns the addresses of this computer as the host sees them, as ranges with a single address each. Throws kind
+   * `unreachable` if they cannot be detected.
    */
   caller(host: HostRecord, call: Call): Promise<readonly string[]>
   /**
-   * Asks the provider for the firewall's rules, which other users may have changed. Returns the
-   * firewall's name, such as `security group sg-1`, if it does not allow SSH from a range;
-   * `undefined` if it does, or if fleet does not manage it.
+   * Asks the provider for the firewall's rules, which other users may have changed. Returns the firewall's name, such
+   * as `security group sg-1`, if the firewall does not allow SSH from a range; `undefined` if SSH is allowed, or if
+   * fleet does not manage the firewall.
    */
   blockedBy?(host: HostRecord, range: string, call: Call): Promise<string | undefined>
 }
 
 /** Whether fleet manages the firewall of a host, and the host sees the public address of this computer. */
 function isManaged({ token, resources: { sshCidr, access, reach } = {} }: HostRecord): boolean {
-  // A host at a private address sees a private address of this computer, which no service can
-  // report. A host behind a tunnel does not see the address of this computer.
+  // A host at a private address sees a private address of this computer, which no service can report. A host behind a
+  // tunnel does not see this computer's address.
   return token !== undefined && sshCidr !== undefined && access !== 'private' && reach === undefined
 }
 

@@ -5,9 +5,9 @@ import { shellQuote } from '../../os/shell-quote.ts'
 
 /** An option of a driver as a command-line flag. */
 export interface OptionFlag {
-  /** Without dashes: `disk-size`. */
+  /** Name without the leading dashes, such as `disk-size`. */
   readonly name: string
-  /** Key in machines.yaml: `diskSize`. */
+  /** Key in machines.yaml, such as `diskSize`. */
   readonly key: string
   readonly description: string
   readonly type: 'string' | 'number' | 'boolean' | 'enum'
@@ -99,8 +99,8 @@ export const optionFlags = ({ options }: DriverDefinition): OptionFlag[] =>
   Object.entries(options.shape).map(flagOf)
 
 /**
- * Converts flags to options: `true` for a flag without a value. Missing flags are omitted. Does not
- * validate.
+ * Converts flags to options. A flag without a value becomes `true`, and missing flags are omitted. Does not validate
+ * values.
  */
 export function readOptionFlags(
   driver: DriverDefinition,
@@ -142,8 +142,8 @@ export function validationError(
 }
 
 /**
- * Merges the options of a machine with the inventory's defaults for its driver, and validates the
- * result. Throws kind `usage` with each flag that is invalid, missing or unknown.
+ * Merges the options of a machine with the inventory's defaults for its driver, and validates the result. Throws kind
+ * `usage` and names each flag that is invalid, missing or unknown.
  */
 export function checkOptions(
   driver: DriverDefinition,

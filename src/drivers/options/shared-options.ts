@@ -3,7 +3,7 @@ import { parseShares } from '../local-hosts.ts'
 import { parseCidrs } from '../net/cidrs.ts'
 import { parsePorts } from '../net/ports.ts'
 
-/** The option `sshCidr` of hosts in a cloud. */
+/** The option `sshCidr` for cloud hosts. */
 export const sshCidrOption = z
   .string()
   .refine(
@@ -13,7 +13,7 @@ export const sshCidrOption = z
   .optional()
   .describe('Comma-separated addresses and ranges with SSH access (default: your current address)')
 
-/** The option `ports` of hosts in a cloud. */
+/** The option `ports` for cloud hosts. */
 export const portsOption = z
   .string()
   .refine(
@@ -23,7 +23,7 @@ export const portsOption = z
   .optional()
   .describe('Ports open to everyone, such as 80,443/tcp,8000-8100/udp (default: none)')
 
-/** The option `image` of virtual machines on this computer. */
+/** The option `image` for virtual machines on this computer. */
 export const localImageOption = z
   .string()
   .min(1)
@@ -33,8 +33,8 @@ export const localImageOption = z
   )
 
 /**
- * The option `shares` of virtual machines on this computer. `longestName` is the maximum length of
- * the name of a shared directory, in characters.
+ * The option `shares` for virtual machines on this computer. `longestName` is the maximum length of a shared
+ * directory's name, in characters.
  */
 export const sharesOption = (longestName?: number) =>
   z
@@ -48,7 +48,7 @@ export const sharesOption = (longestName?: number) =>
       'Directories on this computer to share with the machine, as name=/absolute/path,… (default: none)',
     )
 
-/** The option `user` of virtual machines on this computer. */
+/** The option `user` for virtual machines on this computer. */
 export const localUserOption = z
   .string()
   .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'expected a user name')

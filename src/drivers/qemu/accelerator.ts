@@ -10,7 +10,7 @@ import { emulatorOf } from './programs.ts'
 import type { QemuOptions } from './options.ts'
 import { exitDevice, trialFirmware, trialPassed } from './trial-firmware.ts'
 
-/** Time limit of a trial, in milliseconds. It is long, so that the trial also passes on a busy computer. */
+/** Time limit of a trial, in milliseconds. The limit is generous, so that the trial passes even on a busy computer. */
 const trialTimeout = 5000
 
 /** How long a machine must run to pass the trial if there is no trial firmware for it, in milliseconds. */
@@ -21,10 +21,9 @@ export const processorOf = (accelerator: Accelerator): string =>
   accelerator === 'tcg' ? 'max' : 'host'
 
 /**
- * Whether an accelerator runs guests, and faster than emulation. A /dev/kvm that can be opened
- * proves neither: some hypervisors emulate the kernels of nested guests. On amd64 a small firmware
- * must finish in time; on other architectures a machine without a disk must keep running for a
- * moment.
+ * Whether an accelerator can run guests, and runs them faster than emulation does. Being able to open /dev/kvm proves
+ * neither: some hypervisors emulate the kernels of nested guests. On amd64, a small firmware must finish in time; on
+ * other architectures, a machine without a disk must keep running for a moment.
  */
 export async function isUsable(
   accelerator: Accelerator,
@@ -78,8 +77,8 @@ async function native(arch: Architecture): Promise<Accelerator | undefined> {
 export const architectureHere = (): Architecture => (process.arch === 'arm64' ? 'arm64' : 'amd64')
 
 /**
- * Chooses the accelerator of a host: the requested one, else the platform's if a trial succeeds,
- * else emulation. Throws kind `unsupported` if the requested one does not work.
+ * Chooses the accelerator of a host: the requested one, or else the platform's hardware accelerator if a trial
+ * succeeds, or else emulation. Throws kind `unsupported` if the requested one does not work.
  */
 export async function chooseAccelerator(
   wanted: QemuOptions['accelerator'],

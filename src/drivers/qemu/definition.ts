@@ -2,7 +2,7 @@ import { defineDriver } from '../driver.ts'
 import { folderGrants, imageGrants } from '../grants.ts'
 import { type QemuOptions, qemuOptions } from './options.ts'
 
-/** The driver of virtual machines on this computer that QEMU runs. */
+/** The driver for virtual machines that QEMU runs on this computer. */
 export const qemu = defineDriver({
   name: 'qemu',
   summary: 'a new QEMU virtual machine on this computer',

@@ -16,8 +16,8 @@ export const gibibyte = 2 ** 30
 const sizePosition = 24
 
 /**
- * Returns the size of a host's disk in GiB, rounded down; `undefined` if it does not exist yet.
- * Reads the file, so it also works while QEMU is running.
+ * Returns the size of a host's disk in GiB, rounded down; `undefined` if the disk does not exist yet. Reads the file
+ * directly, which also works while QEMU is running.
  */
 export async function readDiskSize(paths: Paths, { id }: HostFile): Promise<number | undefined> {
   const file = await open(paths.of(id, 'disk.qcow2')).catch(ignored('qemu', 'open the disk'))
@@ -30,7 +30,7 @@ export async function readDiskSize(paths: Paths, { id }: HostFile): Promise<numb
   }
 }
 
-/** Enlarges a host's disk to `size` GiB, also while it is running, unless it is large enough. */
+/** Enlarges a host's disk to `size` GiB, even while the host is running, unless the disk is already large enough. */
 export async function growDisk(
   paths: Paths,
   host: HostFile,
@@ -41,7 +41,7 @@ export async function growDisk(
   if (now === undefined || now >= size) return
   call.progress('grow the disk')
   if (await isRunning(host, paths)) {
-    const wanted = { device: 'virtio0', size: size * gibibyte } // QEMU's name of the first drive with `if=virtio`
+    const wanted = { device: 'virtio0', size: size * gibibyte } // QEMU's name for the first drive with `if=virtio`
     await execute(paths.socketOf(host.id), 'block_resize', call.signal, wanted)
   } else {
     const disk = paths.of(host.id, 'disk.qcow2')

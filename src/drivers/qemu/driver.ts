@@ -96,7 +96,7 @@ async function removeHost(paths: Paths, record: HostRecord, call: Call): Promise
     return
   }
   await withLock(paths.folderOf(id), async () => {
-    await killMachine(host, paths, call) // an interrupted start has finished by now
+    await killMachine(host, paths, call) // with the lock held, no earlier start is still in progress
     await withLock(paths.lock, () => deleteFiles(paths, id))
   })
 }
@@ -119,8 +119,8 @@ async function foundHost(paths: Paths, host: HostFile): Promise<FoundHost> {
 }
 
 /**
- * Creates the driver of QEMU, which keeps its virtual machines in `folder`, and runs QEMU's
- * programs with the environment variables `env`.
+ * Creates the QEMU driver, which keeps its virtual machines in `folder` and runs QEMU's programs with the environment
+ * variables `env`.
  */
 export function qemuDriver(folder: string, env: Environment): Driver<QemuOptions> {
   const paths = pathsIn(folder, env)

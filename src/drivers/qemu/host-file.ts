@@ -13,9 +13,7 @@ export type Architecture = 'amd64' | 'arm64'
 /** QEMU accelerators. */
 export type Accelerator = 'hvf' | 'kvm' | 'tcg'
 
-/**
- * Properties of a host, stored next to its disk because the record in the inventory may be lost.
- */
+/** Properties of a host, stored next to its disk because the record in the inventory can get lost. */
 export interface HostFile {
   readonly id: string
   readonly token: string
@@ -25,19 +23,19 @@ export interface HostFile {
   readonly arch: Architecture
   readonly accelerator: Accelerator
   readonly cpus: number
-  /** In MiB. */
+  /** Memory size in MiB. */
   readonly memory: number
   /** Port on 127.0.0.1 that is forwarded to the machine's SSH server. */
   readonly port: number
-  /** The value of the option; missing for hosts that early versions of fleet created. */
+  /** The value of the option `image`; missing for hosts that early versions of fleet created. */
   readonly image?: string
   /** Shared directories, `name=/absolute/path,…`. */
   readonly shares?: string | undefined
-  /** File name of its base disk in `bases`. */
+  /** File name of the host's base disk in `bases`. */
   readonly base: string
 }
 
-/** Returns a host's ID, derived from its token, so that the same token has the same directory. */
+/** Returns a host's ID, which is derived from its token, so that the same token always leads to the same directory. */
 export const idOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 16)
 

@@ -27,7 +27,7 @@ const exists = (file: string): Promise<boolean> =>
     () => false,
   )
 
-/** Whether the files of a host are complete: the image with its cloud-init data, `seed.iso`, is written last. */
+/** Whether a host's files are complete: the image with its cloud-init data, `seed.iso`, is written last. */
 export const isComplete = (paths: Paths, id: string): Promise<boolean> =>
   exists(paths.of(id, 'seed.iso'))
 
@@ -50,7 +50,7 @@ export async function removeUnusedBases(paths: Paths): Promise<void> {
   }
 }
 
-/** Creates the disk of a host with the requested size, as an overlay of the base disk. */
+/** Creates a host's disk with the requested size, as an overlay of the base disk. */
 async function createDisk(
   paths: Paths,
   host: HostFile,
@@ -105,7 +105,7 @@ async function reserveHost(paths: Paths, draft: HostDraft, disk: BootDisk): Prom
   })
 }
 
-/** Creates the files of a host that do not exist yet, and starts it. */
+/** Creates a host's missing files, and starts the host. */
 export async function createHost(
   paths: Paths,
   draft: HostDraft,

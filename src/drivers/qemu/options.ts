@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { localImageOption, localUserOption, sharesOption } from '../options/shared-options.ts'
 import { maxShareNameLength } from './shares.ts'
 
-/** Options of virtual machines. */
+/** Options for virtual machines that QEMU runs. */
 export const qemuOptions = z.strictObject({
   image: localImageOption,
   cpus: z.int().min(1).max(256).default(2).describe('Number of CPUs'),

@@ -16,7 +16,7 @@ import { poll } from '../../os/retry.ts'
 /** How long a host may take to shut down before it is powered off, in milliseconds. */
 const shutdownTimeout = 120_000
 
-/** Interval of power button events, in milliseconds: a booting host ignores them. */
+/** Interval between power button events, in milliseconds. They are repeated because a booting host ignores them. */
 const powerButtonInterval = 3000
 
 /** Paths of the UEFI firmware that arm64 machines need, in the packages of various distributions. */
@@ -46,7 +46,7 @@ async function firmwareArguments({ arch }: HostFile): Promise<string[]> {
 /** Doubles commas in the value of an option (QEMU's manual, "Disk and CD images"). */
 const escaped = (path: string): string => path.replaceAll(',', ',,')
 
-/** The QEMU arguments of a host. */
+/** Returns the QEMU arguments for a host. */
 const machineArguments = (host: HostFile, paths: Paths): string[] => {
   const of = (name: string): string => escaped(paths.of(host.id, name))
   const [uuid] = [host.token.match(/^[0-9a-f-]{36}$/)?.[0]]
@@ -70,9 +70,7 @@ const machineArguments = (host: HostFile, paths: Paths): string[] => {
 export const isRunning = (host: HostFile, paths: Paths): Promise<boolean> =>
   isListening(paths.socketOf(host.id))
 
-/**
- * Starts a stopped host, from a snapshot if one is given. QEMU continues after this process ends.
- */
+/** Starts a stopped host, from a snapshot if one is given. QEMU keeps running after this process ends. */
 export function startMachine(
   host: HostFile,
   paths: Paths,
@@ -155,7 +153,7 @@ export async function stopMachine(host: HostFile, paths: Paths, call: Call): Pro
     await execute(paths.socketOf(host.id), 'system_powerdown', call.signal).catch(
       (error: unknown) => {
         call.signal.throwIfAborted()
-        if (error instanceof UserError) throw error // otherwise it has just stopped
+        if (error instanceof UserError) throw error // any other error means that the host has just stopped
       },
     )
     await waitForExit(host, paths, powerButtonInterval, call.signal)

@@ -5,7 +5,7 @@ import { type ProgramOptions, type ProgramOutput, execProgram } from '../../os/e
 import type { Environment } from '../../os/environment.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Commands that install QEMU, by the distribution's ID (os-release(5)). */
+/** Commands that install QEMU, keyed by the distribution's ID (os-release(5)). */
 const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
   debian: (arch) =>
     `sudo apt-get install qemu-utils ${arch === 'amd64' ? 'qemu-system-x86' : 'qemu-system-arm qemu-efi-aarch64'}`,
@@ -34,7 +34,7 @@ export function installHint(
     : `install QEMU: ${install(arch)}`
 }
 
-/** Returns the error if QEMU is not installed. */
+/** Returns the error to throw if QEMU is not installed. */
 async function notInstalledError(program: string, cause: unknown): Promise<UserError> {
   const osRelease = await readFile('/etc/os-release', 'utf8').catch(
     ignored('qemu', 'read /etc/os-release', ''),
@@ -70,8 +70,8 @@ function startProgram(
 }
 
 /**
- * Runs a program of QEMU and returns its output. Throws kind `unsupported` if it is not installed,
- * `failed` with its message if it fails.
+ * Runs one of QEMU's programs and returns its output. Throws kind `unsupported` if the program is not installed, and
+ * `failed` with the program's message if it fails.
  */
 export async function runProgram(
   program: string,

@@ -10,7 +10,7 @@ import { retry } from '../../os/retry.ts'
 const commandTimeout = 5 * 60_000
 
 /**
- * The error code of connect(2) on Linux while other connections wait for QEMU, which accepts one
+ * The error code that connect(2) returns on Linux while other connections are waiting for QEMU, which accepts one
  * connection at a time.
  */
 const queueIsFull = 'EAGAIN'

@@ -5,10 +5,15 @@ import type { Architecture } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Maximum length of a share's name: a tag of virtio-9p has 32 bytes including its terminator (QEMU's hw/9pfs/9p.h). */
+/**
+ * Maximum length of a share's name: a virtio-9p tag has at most 32 bytes, including its terminator (QEMU's
+ * hw/9pfs/9p.h).
+ */
 export const maxShareNameLength = 31
 
-/** Throws kind `unsupported` if QEMU was built without shared directories, `usage` if a directory does not exist. */
+/**
+ * Throws kind `unsupported` if QEMU was built without shared directories, and `usage` if a directory does not exist.
+ */
 export async function checkShares(
   text: string | undefined,
   arch: Architecture,
@@ -35,8 +40,8 @@ export async function checkShares(
 }
 
 /**
- * Returns QEMU arguments for shared directories. The guest has the permissions of the user who runs
- * QEMU, without separate owners (QEMU's manual, "-virtfs").
+ * Returns QEMU arguments for shared directories. The guest has the permissions of the user who runs QEMU, and does not
+ * keep separate file owners (QEMU's manual, "-virtfs").
  */
 export const shareArguments = (text: string | undefined): string[] =>
   (parseShares(text ?? '') ?? []).flatMap(({ name, path }, index) => [
@@ -51,8 +56,8 @@ const parent = '/mnt'
 const mountOptions = 'trans=virtio,version=9p2000.L,msize=262144,cache=mmap'
 
 /**
- * A shell command that mounts all shared directories. It runs at every boot, because they can
- * change between two starts.
+ * A shell command that mounts all shared directories. It runs at every boot, because the directories can change between
+ * two starts.
  */
 export const mountShares = [
   'modprobe -q 9pnet_virtio',

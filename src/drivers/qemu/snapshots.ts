@@ -41,7 +41,7 @@ async function readSnapshots(host: HostFile, paths: Paths, call: Call): Promise<
     .sort((a, b) => a.created.localeCompare(b.created))
 }
 
-/** Runs a command of QEMU's human monitor, which prints nothing but errors. */
+/** Runs a command of QEMU's human monitor, which prints only errors. */
 async function runMonitorCommand(
   host: HostFile,
   paths: Paths,
@@ -72,8 +72,8 @@ async function find(host: HostFile, paths: Paths, name: string, call: Call): Pro
 }
 
 /**
- * Saves a snapshot of a running host. Its memory can only be saved while no shared directory is
- * mounted (QEMU's hw/9pfs/9p.c).
+ * Saves a snapshot of a running host. Its memory can be saved only while no shared directory is mounted (QEMU's
+ * hw/9pfs/9p.c).
  */
 async function saveRunning(host: HostFile, paths: Paths, name: string, call: Call): Promise<void> {
   try {
@@ -91,7 +91,7 @@ async function saveRunning(host: HostFile, paths: Paths, name: string, call: Cal
   }
 }
 
-/** Returns the snapshot methods of the driver. Snapshots are stored in the disks of hosts. */
+/** Returns the snapshot methods of the driver. Snapshots are stored in the hosts' disks. */
 export const snapshotsOf = (
   paths: Paths,
   requireHost: (record: Parameters<Snapshots['list']>[0]) => Promise<HostFile>,

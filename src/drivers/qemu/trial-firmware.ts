@@ -1,6 +1,6 @@
 /**
- * The exit code of the emulator if the firmware finished: `value << 1 | 1`, where `value` is what
- * the firmware wrote to the port.
+ * The emulator's exit code if the firmware has finished: `value << 1 | 1`, where `value` is what the firmware wrote to
+ * the port.
  */
 export const trialPassed = 33
 
@@ -10,10 +10,10 @@ export const exitDevice = 'isa-debug-exit,iobase=0xf4,iosize=4'
 const size = 65_536
 
 /**
- * Returns firmware of an x86 machine that counts down from 2^26 in protected mode and then ends the
- * emulator. This takes about 30 ms on a processor and 300 ms in QEMU's emulation, but a minute on a
- * /dev/kvm that emulates the kernels of its guests. The firmware is mapped below 4 GiB, and the
- * processor starts 16 bytes below that, in real mode (Intel SDM volume 3A, 10.1.4).
+ * Returns x86 firmware that counts down from 2^26 in protected mode and then stops the emulator. This takes about 30 ms
+ * on a processor and 300 ms in QEMU's emulation, but a minute with a /dev/kvm that emulates its guests' kernels. The
+ * firmware is mapped below 4 GiB, and the processor starts 16 bytes below that, in real mode (Intel SDM volume 3A,
+ * 10.1.4).
  */
 export function trialFirmware(): Buffer {
   const rom = Buffer.alloc(size, 0xf4) // hlt

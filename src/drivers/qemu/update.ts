@@ -44,7 +44,7 @@ async function compare(
   ]
 }
 
-/** Returns the properties of a host after a change, which apply from its next start. */
+/** Returns a host's properties after a change. They take effect at its next start. */
 async function changedHost(
   host: HostFile,
   { cpus, memory, accelerator, shares }: QemuOptions,
@@ -63,7 +63,7 @@ async function changedHost(
   }
 }
 
-/** See `Update`. Most changes need a restart; the disk can grow while the host is running. */
+/** See `Update`. Most changes require a restart; the disk can grow while the host is running. */
 export const createUpdate = (
   paths: Paths,
   requireHost: (record: HostRecord) => Promise<HostFile>,

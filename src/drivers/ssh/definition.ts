@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { hostAddress, loginName, port } from '../../machine/fields.ts'
 import { defineDriver } from '../driver.ts'
 
-/** The driver of existing hosts, which fleet neither creates nor deletes. */
+/** The driver for existing hosts, which fleet neither creates nor deletes. */
 export const ssh = defineDriver({
   name: 'ssh',
   summary: 'an existing host reached over SSH',

@@ -7,7 +7,7 @@ interface Options {
   readonly port?: number | undefined
 }
 
-/** The driver of existing hosts: everything it knows is in the options. */
+/** The driver for existing hosts. Everything that it knows about a host is in the options. */
 export const sshDriver: Driver<Options> = {
   async locate(_name, { address, user, port }) {
     return {

@@ -23,7 +23,7 @@ const exists = (path: string): Promise<boolean> =>
   )
 
 /**
- * Enlarges a disk to `size` GiB. Do this before it is cloned: VirtualBox does not resize clones
+ * Enlarges a disk to `size` GiB. Must be called before the disk is cloned, because VirtualBox does not resize clones
  * correctly.
  */
 export async function growDisk(
@@ -126,10 +126,7 @@ async function registerOwner(vbox: VBoxManage, { disk, owner }: Base, call: Call
   await vbox.run(['snapshot', owner, 'take', 'base'], call)
 }
 
-/**
- * Creates the disk of a machine with `size` GiB: a clone that only stores the differences from the
- * image.
- */
+/** Creates a machine's disk with `size` GiB: a clone that stores only the differences from the image. */
 export async function cloneDisk(
   { vbox, paths }: Env,
   image: BootDisk,
@@ -175,8 +172,8 @@ async function removeBases({ vbox, paths }: Env, call: Call): Promise<void> {
 }
 
 /**
- * Deletes the disks in `folder` from VirtualBox and this computer, and their base disks if they
- * have no other clones.
+ * Deletes the disks in `folder` from VirtualBox and this computer, and also their base disks if those have no other
+ * clones.
  */
 export async function removeDisks(env: Env, folder: string, call: Call): Promise<void> {
   const { vbox, paths } = env

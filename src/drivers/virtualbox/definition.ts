@@ -2,7 +2,7 @@ import { defineDriver } from '../driver.ts'
 import { folderGrants, imageGrants } from '../grants.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 
-/** The driver of virtual machines on this computer in Oracle VirtualBox. */
+/** The driver for Oracle VirtualBox virtual machines on this computer. */
 export const virtualbox = defineDriver({
   name: 'virtualbox',
   summary: 'a new VirtualBox virtual machine on this computer',

@@ -43,7 +43,7 @@ async function findGuestAddress(
   return undefined
 }
 
-/** See `Driver.describeExisting`. Finds a machine by its ID or its name in VirtualBox. */
+/** See `Driver.describeExisting`. Finds a machine by its ID or by its name in VirtualBox. */
 export async function describeExistingMachine(
   vbox: VBoxManage,
   id: string,

@@ -79,9 +79,8 @@ const onMachine =
     withExplainedErrors(async () => work(env.vbox, await requireOwnId(env, host, call), call))
 
 /**
- * Creates the driver of VirtualBox on this computer, for a user with the environment variables
- * `variables`, which keeps its files in `folder`. A machine that does not shut down within
- * `shutDownWithin` milliseconds is powered off.
+ * Creates the driver for VirtualBox on this computer. `variables` are the user's environment variables. The driver
+ * keeps its files in `folder`. A machine that does not shut down within `shutDownWithin` milliseconds is powered off.
  */
 export function virtualBoxDriver(
   folder: string,

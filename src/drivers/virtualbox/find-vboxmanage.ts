@@ -10,7 +10,7 @@ export interface Program {
   readonly minor: number
 }
 
-/** How to install VirtualBox, by platform. */
+/** How to install VirtualBox, keyed by platform. */
 const installation: Readonly<Record<string, string>> = {
   darwin: 'install VirtualBox: brew install --cask virtualbox, or download it from virtualbox.org',
   win32: 'install VirtualBox: winget install Oracle.VirtualBox, or download it from virtualbox.org',

@@ -13,9 +13,7 @@ const network = {
   upper: '192.168.56.254',
 }
 
-/**
- * Whether VirtualBox has host-only networks instead of interfaces, as on macOS since version 7.0.
- */
+/** Whether VirtualBox has host-only networks instead of interfaces, as it does on macOS since version 7.0. */
 export const hasNetworks = (platform: NodeJS.Platform, major: number): boolean =>
   platform === 'darwin' && major >= 7
 
@@ -49,17 +47,14 @@ async function findOrCreateInterface(vbox: VBoxManage, call: Call): Promise<stri
   if (name === undefined) throw new TypeError(`unexpected output from hostonlyif create: ${made}`)
   const [address = [], dhcp = []] = interfaceCommands(name)
   await vbox.run(address, call)
-  // Windows creates a DHCP server with the interface.
+  // On Windows, a DHCP server is created together with the interface.
   await vbox.run(dhcp, call).catch((error: unknown) => {
     if (!String(error).includes('already exists')) throw error
   })
   return name
 }
 
-/**
- * Returns options of `modifyvm` for a second network card in a host-only network, which is created
- * if there is none.
- */
+/** Returns `modifyvm` options for a second network card in a host-only network, which is created if there is none. */
 export async function hostOnlyAdapter(
   vbox: VBoxManage,
   call: Call,

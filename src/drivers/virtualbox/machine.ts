@@ -9,7 +9,7 @@ export interface VirtualMachine {
   readonly id: string
   /** Name in VirtualBox, which users can change. */
   readonly name: string
-  /** VirtualBox's state: `running`, `poweroff`, `aborted-saved`. */
+  /** VirtualBox's state, such as `running`, `poweroff` or `aborted-saved`. */
   readonly state: string
   /** Path of the settings file. */
   readonly settings: string
@@ -60,7 +60,7 @@ const states: Readonly<Record<string, HostStatus['state']>> = {
 /** Converts VirtualBox's state to the state of a host. */
 export const stateOf = (word: string): HostStatus['state'] => states[word] ?? 'unknown'
 
-/** The shared folders of a machine. */
+/** Returns a machine's shared folders. */
 export const sharesOf = (fields: ReadonlyMap<string, string>): readonly SharedFolder[] =>
   [...fields].flatMap(([key, name]) => {
     const [, number] = /^SharedFolderNameMachineMapping(\d+)$/.exec(key) ?? []

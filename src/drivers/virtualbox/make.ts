@@ -20,7 +20,7 @@ const isArm = process.arch === 'arm64'
 const nameInVirtualBox = ({ name, token }: Pick<HostSpec, 'name' | 'token'>): string =>
   `${name}-${token.slice(0, 8)}`
 
-/** Returns options of `modifyvm` for the hardware that cloud images expect. */
+/** Returns `modifyvm` options for the hardware that cloud images expect. */
 export const hardware = (options: VirtualBoxOptions, token: string, port: number): string[] => [
   ...['--cpus', String(options.cpus), '--memory', String(options.memory)],
   ...['--ioapic', 'on', '--rtcuseutc', 'on', '--acpi', 'on'],
@@ -103,7 +103,7 @@ export async function isComplete(env: Env, token: string, call: Call): Promise<b
   return machine !== undefined && completeMarker in (await readExtraData(env.vbox, token, call))
 }
 
-/** Creates a machine, unless it exists, and starts it. */
+/** Creates a machine, unless it already exists, and starts it. */
 export async function createMachine(
   env: Env,
   planned: { readonly spec: MachineSpec; readonly options: VirtualBoxOptions },

@@ -17,7 +17,7 @@ export async function writeMetadata(paths: Paths, token: string, tags: MachineTa
   await writeFile(metadata, `${JSON.stringify(tags)}\n`)
 }
 
-/** Reads the tags of a machine; empty if its creation was not started on this computer. */
+/** Reads a machine's tags; returns none if its creation was not started on this computer. */
 async function readMetadata(paths: Paths, token: string): Promise<MachineTags> {
   try {
     return JSON.parse(await readFile(paths.machine(token).metadata, 'utf8')) as MachineTags
@@ -27,7 +27,7 @@ async function readMetadata(paths: Paths, token: string): Promise<MachineTags> {
   }
 }
 
-/** Reads the tags of all machines whose creation was started on this computer, by token. */
+/** Reads the tags of all machines whose creation was started on this computer, keyed by token. */
 export async function readAllMetadata(paths: Paths): Promise<ReadonlyMap<string, MachineTags>> {
   const tokens = await readdir(paths.machines).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return []
@@ -42,9 +42,8 @@ export async function readAllMetadata(paths: Paths): Promise<ReadonlyMap<string,
 }
 
 /**
- * Throws kind `failed` for a machine that fleet did not create for this token, according to its
- * tags and the metadata file that is written before its creation. The UUID could also be that of a
- * machine of the user.
+ * Throws kind `failed` for a machine that fleet did not create for this token, according to its tags and the metadata
+ * file that is written before its creation. The UUID could also belong to one of the user's own machines.
  */
 async function checkOwner(
   { vbox, paths }: Env,
@@ -60,7 +59,9 @@ async function checkOwner(
   )
 }
 
-/** Returns the machine of a token, if it exists. Throws kind `failed` if another machine has its UUID. */
+/**
+ * Returns the machine that was created for a token, if it exists. Throws kind `failed` if another machine has its UUID.
+ */
 export async function findOwnMachine(
   env: Env,
   token: string,

@@ -1,4 +1,4 @@
-/** Parses lines `key="value"` of `--machinereadable`, and ignores other lines. */
+/** Parses the lines `key="value"` in `--machinereadable` output, and ignores other lines. */
 export function parseFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const line of text.split(/\r?\n/)) {
@@ -25,7 +25,7 @@ export interface Medium {
   readonly path: string
 }
 
-/** Parses the output of `list hdds`: paragraphs with lines `Word: value`. */
+/** Parses the output of `list hdds`: paragraphs of lines such as `Word: value`. */
 export const parseMedia = (text: string): readonly Medium[] =>
   text
     .split(/\r?\n\r?\n/)

@@ -7,12 +7,12 @@ import type { VBoxManage } from './vboxmanage.ts'
 export interface Paths {
   /** The file that records the forwarded ports of machines. */
   readonly ports: string
-  /** The directory of base disks, whose clones are the disks of machines. */
+  /** The directory of base disks, whose clones serve as the machines' disks. */
   readonly bases: string
   /** The directory of base disks that are being created. */
   readonly drafts: string
   readonly machines: string
-  /** Returns the base disk for an image and a size in GiB. Machines share it. */
+  /** Returns the base disk for an image and a size in GiB. Machines share the base disk. */
   baseOf(digest: string, size: number): Base
   machine(token: string): MachinePaths
 }

@@ -10,7 +10,7 @@ import { poll } from '../../os/retry.ts'
 /** How long a machine may take to shut down before it is powered off, in milliseconds. */
 export const defaultShutdownTimeout = 120_000
 
-/** Interval of ACPI power button events, in milliseconds. */
+/** Interval between ACPI power button events, in milliseconds. */
 const powerButtonInterval = 20_000
 
 /** How long VirtualBox may take to start or stop a machine, in milliseconds. */
@@ -45,8 +45,8 @@ async function waitUntilSettled(
 }
 
 /**
- * Checks that the forwarded ports are free. If they were not, VirtualBox would start the machine
- * without forwarding.
+ * Checks that the forwarded ports are free. If they were not, VirtualBox would start the machine without port
+ * forwarding.
  */
 async function requirePort(machine: VirtualMachine): Promise<void> {
   for (const port of forwardedPorts(machine.fields)) {
@@ -113,7 +113,7 @@ export async function stopMachine(
     if (stateOf(machine.state) === 'stopped') return true
     if (since >= presses * powerButtonInterval) {
       presses += 1
-      // A machine that is already stopping rejects the event; the next check notices that it stopped.
+      // A machine that is already stopping rejects the event; the next check notices that it has stopped.
       await vbox
         .run(['controlvm', id, 'acpipowerbutton'], call)
         .catch(ignored('virtualbox', 'press the power button'))

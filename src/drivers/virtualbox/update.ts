@@ -13,7 +13,7 @@ import { requireMachine, startMachine, stopMachine } from './power.ts'
 import { formatShares, parseShares } from '../local-hosts.ts'
 import { ignoreMissing } from './vboxmanage.ts'
 
-/** Options that VirtualBox reports with the state of a machine. */
+/** Options that VirtualBox reports together with a machine's state. */
 type ReportedOption = 'cpus' | 'memory' | 'gui' | 'hostOnly' | 'shares'
 
 /** Returns the current values of options that VirtualBox reports. */
@@ -59,8 +59,8 @@ export function compareMachine(
 }
 
 /**
- * Replaces a machine's disk by a larger one, which is a full copy: VirtualBox does not resize clones correctly.
- * The old disk is kept until the machine has the new one.
+ * Replaces a machine's disk with a larger one, which is a full copy because VirtualBox does not resize clones
+ * correctly. The old disk is kept until the machine has the new one.
  */
 async function enlargeDisk(
   { vbox, paths }: Env,
@@ -86,7 +86,7 @@ async function enlargeDisk(
   await ignoreMissing(vbox.run(['closemedium', 'disk', old, '--delete'], call))
 }
 
-/** Returns options of `modifyvm` for the hardware that changes. */
+/** Returns `modifyvm` options for the hardware that changes. */
 const hardwareOf = (
   { cpus, memory, gui }: VirtualBoxOptions,
   only: ReadonlySet<string>,
@@ -111,7 +111,7 @@ async function changeShares(
   }
 }
 
-/** Changes a machine, which is stopped first. */
+/** Changes a machine. The machine is stopped first. */
 async function changeMachine(
   env: Env,
   id: string,

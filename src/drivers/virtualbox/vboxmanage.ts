@@ -44,17 +44,16 @@ export class VBoxError extends Error {
 }
 
 /**
- * Pattern for messages of errors while another process uses the same object, or while the
- * VirtualBox service starts or exits. A drive is not attached if a VBoxManage process whose parent
- * was killed attaches the same drive: the two processes share a session, and the first one that
- * exits undoes the changes of the other.
+ * Pattern for the messages of errors that occur while another process is using the same object, or while the VirtualBox
+ * service is starting or exiting. Attaching a drive fails if a VBoxManage process whose parent was killed is attaching
+ * the same drive: the two processes share a session, and the first one to exit undoes the other's changes.
  */
 const transientErrors =
   /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION|No drive attached to device slot/
 
 /**
- * Pattern for commands that only read. While a machine starts or stops, VirtualBox answers them
- * with various internal errors or nothing, so they are retried unless the object does not exist.
+ * Pattern for commands that only read. While a machine starts or stops, VirtualBox answers them with various internal
+ * errors or not at all, so they are retried unless the object does not exist.
  */
 const readOnlyCommands = /^(?:list|showvminfo|getextradata)$/
 
@@ -166,7 +165,7 @@ export function openVBoxManage(env: Environment): VBoxManage {
   }
 }
 
-/** Runs `work` and turns errors of VBoxManage into errors for the user. */
+/** Runs `work` and turns VBoxManage errors into errors for the user. */
 export async function withExplainedErrors<Value>(work: () => Promise<Value>): Promise<Value> {
   try {
     return await work()
@@ -176,7 +175,7 @@ export async function withExplainedErrors<Value>(work: () => Promise<Value>): Pr
   }
 }
 
-/** Explains how to load a kernel driver of VirtualBox. */
+/** Explains how to load one of VirtualBox's kernel drivers. */
 const loadDriver = (module: string): string =>
   process.platform === 'linux'
     ? `sudo /sbin/vboxconfig, or sudo modprobe ${module} (with Secure Boot, only signed modules are loaded)`
