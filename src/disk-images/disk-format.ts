@@ -5,7 +5,7 @@ import { decryptHint, readSelfContained } from './self-contained.ts'
 /** Format of a disk image. */
 export type DiskFormat = 'qcow2' | 'raw' | 'vdi' | 'vmdk'
 
-/** The format of a file, and the virtual size of its disk in bytes. */
+/** The format of a disk image, and its virtual size in bytes. */
 export type FoundDisk =
   | { readonly format: DiskFormat; readonly size: number }
   | { readonly format: 'ova' }

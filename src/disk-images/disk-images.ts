@@ -22,12 +22,12 @@ interface Disk {
   readonly digest: string
 }
 
-/** Access to disk images: published images by name, and the user's own. */
+/** Access to disk images: published images, identified by name, and the user's own images. */
 export interface DiskImages {
   /**
    * Returns the disk for `NAME|PATH|URL[#sha256=…]` as one file, downloading it if necessary. Throws kind `usage` if
-   * the file is not a disk image or refers to other files, `unreachable` if the download fails, `failed` for a wrong
-   * checksum.
+   * the file is not a disk image or refers to other files, `unreachable` if the download fails, and `failed` if the
+   * checksum is wrong.
    */
   resolve(
     image: string,
@@ -90,8 +90,7 @@ async function checkFile(
 }
 
 /**
- * Maximum size of a download in bytes: larger than any published image, and smaller than the free
- * space on most disks.
+ * Maximum size of a download, in bytes: larger than any published image, and smaller than the free space on most disks.
  */
 const maxDownload = 64 * 2 ** 30
 

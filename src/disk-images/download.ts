@@ -110,9 +110,7 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
     throw new Error('the download is incomplete')
 }
 
-/**
- * Downloads `url` to `file`, continuing a partial download. Interrupted connections are retried.
- */
+/** Downloads `url` to `file`, continuing a partial download if there is one. Interrupted connections are retried. */
 export async function download(
   url: string,
   file: string,

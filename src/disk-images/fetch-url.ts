@@ -12,8 +12,8 @@ const maxRedirects = 5
 const redirects = new Set([301, 302, 303, 307, 308])
 
 /**
- * Returns the target of a redirect. Throws kind `usage` if it is not an HTTP or HTTPS URL, or
- * changes from HTTPS to HTTP.
+ * Returns the target of a redirect. Throws kind `usage` if it is not an HTTP or HTTPS URL, or if it leads from HTTPS to
+ * HTTP.
  */
 function followRedirect(from: URL, location: string): URL {
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined
@@ -29,7 +29,7 @@ function followRedirect(from: URL, location: string): URL {
 }
 
 /**
- * Sends a GET request, through the proxy in the environment, and follows redirects, but never from HTTPS to HTTP.
+ * Sends a GET request, through the proxy set in the environment, and follows redirects, but never from HTTPS to HTTP.
  * Throws kind `unreachable` if there is no response, and `usage` for a client error (4xx).
  */
 export async function fetchUrl(

@@ -10,7 +10,7 @@ import { type Digest, algorithmOf, checkDigest, digestFile, hasDigest } from './
 
 /** A cached image. */
 export interface CachedImage {
-  /** Its key in the cache, for `remove`. */
+  /** The image's key in the cache, for `remove`. */
   readonly key: string
   /** The name with its architecture, or the URL; for an OVA's disk, `disk of` and the OVA's reference. */
   readonly label: string
@@ -27,7 +27,7 @@ interface ImageRequest {
   readonly key: string
   readonly label: string
   readonly url: string
-  /** If absent, any content is accepted. */
+  /** The expected digest; if undefined, any content is accepted. */
   readonly digest: Digest | undefined
   /** Creates the file instead of downloading it. */
   readonly make?: (file: string) => Promise<void>
@@ -37,10 +37,7 @@ interface ImageRequest {
 export interface ImageCache {
   /** Lists the cached images, newest first. */
   list(): Promise<readonly CachedImage[]>
-  /**
-   * Returns the image, and downloads it if it is missing or damaged. Throws kind `failed` for a
-   * wrong checksum.
-   */
+  /** Returns the image, and downloads it if it is missing or damaged. Throws kind `failed` if the checksum is wrong. */
   get(request: ImageRequest, call: DownloadCall): Promise<CachedImage>
   remove(key: string): Promise<void>
 }
@@ -108,7 +105,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
       )
     } catch (error) {
       await rm(part, { force: true })
-      if (resumed) return fetchNew(request, call) // the parts may be from different versions
+      if (resumed) return fetchNew(request, call) // the two parts may be from different versions
       throw error
     }
     const note = { label, url, digest, since: new Date().toISOString() }

@@ -8,7 +8,7 @@ export interface PublishedImage {
   readonly checksums: { readonly url: string; readonly algorithm: 'sha256' | 'sha512' }
 }
 
-/** Images by name. All contain cloud-init, and drivers for every hypervisor. */
+/** Published images, keyed by name. All of them contain cloud-init, and drivers for every hypervisor. */
 export type Catalogue = Readonly<Record<string, (arch: Architecture) => PublishedImage>>
 
 const debian =

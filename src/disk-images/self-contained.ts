@@ -37,8 +37,8 @@ const asNumber = (value: bigint, file: string): number => {
 }
 
 /**
- * Type of the header extension with the name of an external data file (QEMU's docs/interop/qcow2,
- * "Header extensions").
+ * Type of the header extension that contains the name of an external data file (QEMU's docs/interop/qcow2, "Header
+ * extensions").
  */
 const dataFileName = 0x44415441
 

@@ -8,10 +8,7 @@ export type ReadTar = (source: AsyncIterable<Buffer>) => AsyncIterable<{
   readonly content: AsyncIterable<Buffer>
 }>
 
-/**
- * Extracts the first disk of an OVA, a tar archive with a description and disks (DSP0243), to
- * `file`.
- */
+/** Extracts the first disk of an OVA, a tar archive that contains a description and disks (DSP0243), to `file`. */
 export async function unpackOva(
   ova: string,
   file: string,

@@ -13,8 +13,8 @@ export type ImmutableOptions<Options, Known> = Readonly<
 >
 
 /**
- * Compares options that only a new host can change. An option that is not set, or whose current
- * value is not known, is not a difference.
+ * Compares options that can be changed only by creating a new host. An option that is not set, or whose current value
+ * is not known, is not a difference.
  */
 export function compareImmutable<Options extends object, Known>(
   immutable: ImmutableOptions<Options, Known>,
@@ -32,7 +32,7 @@ export function compareImmutable<Options extends object, Known>(
   })
 }
 
-/** Compares the size of the root disk in GiB. `how` describes how a disk can grow; it never shrinks. */
+/** Compares the size of the root disk in GiB. `how` describes how a disk can grow; disks never shrink. */
 export function compareDisk(
   current: string | undefined,
   wanted: number,

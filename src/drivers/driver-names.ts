@@ -1,6 +1,6 @@
 /**
- * The names of the built-in drivers, in the order that help lists them. This file loads no driver,
- * because that takes a while.
+ * The names of the built-in drivers, in the order that help lists them. This file does not load any driver, because
+ * loading drivers takes a while.
  */
 export const driverNames = ['local', 'ssh', 'qemu', 'virtualbox', 'aws', 'azure'] as const
 

@@ -28,7 +28,7 @@ export type Ask = (question: {
   readonly secret: boolean
 }) => Promise<string>
 
-/** The user's environment, as the command that loads a driver provides it. */
+/** The user's environment, provided by the command that loads a driver. */
 export interface DriverContext {
   /** The user's environment variables. Read these instead of `process.env`. */
   readonly env: Environment
@@ -40,10 +40,10 @@ export interface DriverContext {
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
 /**
- * A program on this computer that tunnels SSH connections to a host, for hosts that have no address fleet can connect
- * to. The connection uses the program's standard input and output, unless `listens` is set. As for other hosts, fleet
- * verifies the pinned host key. It stops the program when the connection ends, and shows the end of the program's
- * standard error if the program fails.
+ * A program on this computer that tunnels SSH connections to a host to which fleet cannot connect directly. The
+ * connection uses the program's standard input and output, unless `listens` is set. As for other hosts, fleet verifies
+ * the pinned host key. It stops the program when the connection ends, and shows the end of the program's standard error
+ * if the program fails.
  */
 export interface Tunnel {
   /** The program and its arguments, which no shell interprets. */
@@ -63,7 +63,7 @@ export interface Tunnel {
   /** Environment variables to set for the program. */
   readonly env?: Readonly<Record<string, string>>
   /**
-   * For a program that listens on a TCP port of 127.0.0.1 and forwards connections to the host. fleet stops the program
+   * For a program that listens on a TCP port on 127.0.0.1 and forwards connections to the host. fleet stops the program
    * with SIGINT.
    */
   readonly listens?: {
@@ -107,9 +107,9 @@ export interface DiskSpec {
  * data.
  */
 export interface BootDisk {
-  /** Read-only, and may be deleted after `make`: link or copy it to keep it. */
+  /** Path of a read-only file that may be deleted after `make`. To keep the file, link or copy it. */
   readonly path: string
-  /** If the provider needs another format, the driver converts it. */
+  /** Format of the file. If the provider requires another format, the driver converts the file. */
   readonly format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'
   /** Virtual size of the disk in bytes, if known. */
   readonly size?: number
@@ -155,8 +155,7 @@ export interface HostPlan {
   /** Shell commands that the host runs at every boot, before its engine starts. */
   readonly bootCommands?: readonly string[]
   /**
-   * For a host that boots from a disk image: fleet downloads and verifies it before anything is
-   * created.
+   * The disk image, for a host that boots from one. fleet downloads and verifies the image before anything is created.
    */
   readonly disk?: DiskSpec | undefined
   /** The decisions, described for the user. */
@@ -178,7 +177,7 @@ export interface ExistingHost extends HostFacts, Pick<HostRecord, 'resources'> {
   readonly options?: Readonly<Record<string, string | number | boolean>>
 }
 
-/** The fleet whose hosts to list, and where to search for them. */
+/** Which fleet's hosts to list, and where to search for them. */
 export interface FleetScope {
   /** The ID of the inventory, stored in the tag `fleet:id` of every resource. */
   readonly id: string
@@ -199,27 +198,26 @@ export interface FleetScope {
 /** The existing resources at the provider that have the same token. */
 export interface FoundHost {
   readonly token: string
-  /** The machine's name when the host was created. */
+  /** The machine's name at the time the host was created. */
   readonly machine: string
   /** A record that is sufficient for `remove`. */
   readonly record: HostRecord
   /** The existing resources, described for the user, such as `instance i-0abc (running)`. */
   readonly parts: readonly string[]
-  /** The tags that the resources have. They show the age of the host and who created it. */
+  /** The resources' tags, which show how old the host is and who created it. */
   readonly tags?: Readonly<Record<string, string>>
 }
 
 /** Creating and deleting hosts. */
 export interface Lifecycle<Options = Readonly<Record<string, unknown>>> {
   /**
-   * Checks everything that can be checked in advance, and makes all decisions. Creates nothing.
-   * Throws kind `usage` for problems that the user can fix, `credentials` if the provider rejects
-   * the login.
+   * Checks everything that can be checked in advance, and makes all decisions. Creates nothing. Throws kind `usage` for
+   * problems that the user can fix, and `credentials` if the provider rejects the login.
    */
   plan(spec: HostSpec, options: Options, call: Call): Promise<HostPlan>
   /**
-   * Deletes everything that was created for a host, identified by its record and token, and nothing
-   * else. Resolves if it is already deleted. The error names what could not be deleted.
+   * Deletes everything that was created for a host, identified by its record and token, and nothing else. Resolves if
+   * the host has already been deleted. The error names what could not be deleted.
    */
   remove(host: HostRecord, call: Call): Promise<void>
   /** Finds the existing resources of a fleet by their tags, whether or not the inventory has an entry for them. */
@@ -259,7 +257,7 @@ export interface Snapshots {
   restore(host: HostRecord, snapshot: string, call: Call): Promise<void>
   /** Lists a host's snapshots, oldest first. */
   list(host: HostRecord, call: Call): Promise<readonly Snapshot[]>
-  /** Throws kind `usage` if the snapshot does not exist. */
+  /** Deletes a snapshot. Throws kind `usage` if it does not exist. */
   remove(host: HostRecord, snapshot: string, call: Call): Promise<void>
 }
 
@@ -276,9 +274,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
    * Throws kind `usage` if there is no such host or the host cannot be reached.
    */
   describeExisting?(id: string, options: Partial<Options>, call: Call): Promise<ExistingHost>
-  /**
-   * Returns the state of many hosts with as few requests as possible. A deleted host is `absent`.
-   */
+  /** Returns the state of many hosts with as few requests as possible. A deleted host is reported as `absent`. */
   observe(
     hosts: ReadonlyMap<MachineName, HostRecord>,
     call: Call,
@@ -291,10 +287,10 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly peerAccess?: PeerAccess
 }
 
-/** Version of this contract. It is incremented if existing drivers must be adapted to a change. */
+/** Version of this contract. It is incremented if a change requires existing drivers to be adapted. */
 export const contractVersion = 2
 
-/** The name, options and other data of a driver. Its code is loaded only when it is needed. */
+/** The name, options and other data of a driver. The driver's code is loaded only when it is needed. */
 export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   /**
    * Version of the contract that the driver was written for. `defineDriver` sets it for fleet's own
@@ -302,7 +298,7 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
    */
   readonly contract: number
   readonly name: string
-  /** One line for `fleet create --help`. */
+  /** A one-line description for `fleet create --help`. */
   readonly summary: string
   /** Flags, validation of machines.yaml, prompts and documentation are derived from this schema. */
   readonly options: z.ZodObject<Shape, z.core.$strict>

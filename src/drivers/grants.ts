@@ -19,7 +19,7 @@ export interface Grant {
   readonly isUnknownSocket?: boolean
 }
 
-/** Returns grants for shared directories, in the format of {@link parseShares}. */
+/** Returns grants for shared directories, which are given in the format of {@link parseShares}. */
 export const folderGrants = (shares: string | undefined): readonly Grant[] =>
   (parseShares(shares ?? '') ?? []).map(({ name, path }) => ({
     what: `the directory ${path} on this computer, shared as ${name} with write access`,

@@ -22,8 +22,8 @@ export interface UpdateRequest<Options> {
   /** The validated options of the host's entry, merged with the inventory's defaults. */
   readonly options: Options
   /**
-   * Keys of the options to change: those that `compare` reported, except differences with `replace`. No other options
-   * may change.
+   * Keys of the options to change: those that `compare` reported, except those whose `how` is `replace`. No other
+   * options may change.
    */
   readonly only: ReadonlySet<string>
 }

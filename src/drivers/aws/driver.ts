@@ -183,13 +183,13 @@ async function planHost(
   })
 }
 
-/** Opens EC2 in the account and region of a host; returns `undefined` if they have not been recorded yet. */
+/** Opens EC2 in a host's account and region; returns `undefined` if they have not been recorded yet. */
 function openEc2(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
   const account = readAccount(resources)
   return account === undefined ? undefined : api.at(account, call)
 }
 
-/** Runs an operation on the instance of a host. */
+/** Runs an operation on a host's instance. */
 function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>) {
   return async (host: HostRecord, call: Call): Promise<void> => {
     const ec2 = openEc2(api, host, call)

@@ -16,7 +16,7 @@ const id = (prefix: string) =>
 
 const groupList = /^\s*sg-[0-9a-f]{8,17}\s*(?:,\s*sg-[0-9a-f]{8,17}\s*)*$/
 
-/** Options of hosts on EC2. */
+/** Options for hosts on EC2. */
 export const awsOptions = z.strictObject({
   region: z
     .string()

@@ -8,7 +8,7 @@ import { isFailure, isServerError } from './api/errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A region that is enabled in every account, used to list the others. */
+/** A region that is enabled in every account, used to list the other regions. */
 export const fallbackRegion = 'us-east-1'
 
 /** Error codes for a region that does not exist or is not enabled. */

@@ -27,7 +27,7 @@ export const neededPrograms: Readonly<
 
 const login = 'sign in with aws sso login, or check the credentials in your environment or profile'
 
-/** Hints for messages of the AWS CLI that both kinds of tunnels can cause. */
+/** Hints for AWS CLI messages that can occur with both kinds of tunnels. */
 const commonHints: Tunnel['hints'] = [
   { text: 'Unable to locate credentials', hint: login, isPermanent: true },
   { text: 'ExpiredToken', hint: login, isPermanent: true },

@@ -17,7 +17,7 @@ import { removeHost } from './machine/remove.ts'
 import { joinPeerGroup, leavePeerGroup, observePeerGroup } from './network/peer-group.ts'
 import type { Environment } from '../../os/environment.ts'
 
-/** Runs `work`, reports the SDK's waits as progress, and turns its errors into errors for the user. */
+/** Runs `work`, reports the SDK's waits as progress, and turns the SDK's errors into errors for the user. */
 async function withExplainedErrors<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
   const { signal } = call
   try {

@@ -1,6 +1,6 @@
 import type { MachineName } from '../../machine/name.ts'
 
-/** Names of the resources of a host. */
+/** Names of a host's resources. */
 export interface ResourceNames {
   readonly machine: string
   readonly networkInterface: string

@@ -26,7 +26,7 @@ const forbiddenUsers = new Set(
   ),
 )
 
-/** Options of hosts in Azure. */
+/** Options for hosts in Azure. */
 export const azureOptions = z.strictObject({
   location: text(/^[A-Za-z0-9][A-Za-z0-9 ]*$/, 'a location, such as westeurope').describe(
     'Azure location, such as westeurope',

@@ -6,7 +6,7 @@ type Options = Readonly<Record<string, unknown>>
 
 /** A resource that is created at the provider for hosts, such as a host, a disk, an address or a key. */
 export interface ProviderResource {
-  /** The provider's ID, never reused. */
+  /** The resource's ID at the provider, which is never reused. */
   readonly id: string
   readonly tags: Readonly<Record<string, string>>
 }
@@ -22,9 +22,7 @@ export interface LifecycleUnderTest {
   readonly changes?: Options
   /** Lists everything that exists at the provider, without using the driver. */
   listResources(): Promise<readonly ProviderResource[]>
-  /**
-   * Bootstrap data of a new host, if the suite's own public key and cloud-config are not suitable.
-   */
+  /** Returns the bootstrap data for a new host, if the suite's own public key and cloud-config are not suitable. */
   bootstrapData?(plan: HostPlan): Promise<Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>>
   /** How long a call may continue after being aborted, in milliseconds (default: 5,000). */
   readonly settleTime?: number

@@ -43,7 +43,7 @@ const abortsAfterRecord: Interruption = (step) => {
   }
 }
 
-/** A harness, and the number of resources of a host that is created without interruption. */
+/** A harness, and the number of resources that a host has if its creation is not interrupted. */
 type InterruptedHarness = Harness & { readonly usualCount: number }
 
 /** Checks that a second attempt creates only what is missing. */

@@ -31,7 +31,7 @@ export interface Fault {
   readonly lacksBootstrapData?: boolean
 }
 
-/** The creation of one host, in the way that fleet creates hosts. The host's record is kept between attempts. */
+/** The creation of one host, simulating how fleet creates hosts. The host's record is kept between attempts. */
 export interface Creation {
   readonly fleet: string
   readonly name: MachineName
@@ -194,8 +194,7 @@ export async function findOnly(creation: Creation): Promise<FoundHost> {
 }
 
 /**
- * Resolves to the outcome of `work`, `rejected` or `resolved`; rejects if it takes longer than `ms`
- * milliseconds.
+ * Resolves to the outcome of `work`, `rejected` or `resolved`; rejects if `work` takes longer than `ms` milliseconds.
  */
 export async function settle(work: Promise<unknown>, ms: number, what: string): Promise<string> {
   const timer = new AbortController()

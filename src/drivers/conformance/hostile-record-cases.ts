@@ -27,8 +27,8 @@ const invalidRecords: readonly Partial<HostRecord>[] = [
 ]
 
 /**
- * Calls every method that gets a record. Returns the names of the methods that reject with a
- * `UserError`; any other error fails the case.
+ * Calls every method that takes a record. Returns the names of the methods that reject with a `UserError`; any other
+ * error fails the case.
  */
 async function callAllMethods(
   { driver, lifecycle }: Harness,

@@ -5,11 +5,13 @@ import { type DriverPackage, foldersUpFrom } from './find-package.ts'
 
 /** A package that contains code of a driver: the driver's own package, or a dependency. */
 export interface CodePackage {
-  /** Name of its directory in node_modules, which imports use. */
+  /** Name of the package's directory in node_modules, which imports use. */
   readonly name: string
-  /** Its real path. */
+  /** The package's real path. */
   readonly folder: string
-  /** The indices of its dependencies in the list, by name. Dependencies that are not installed are missing. */
+  /**
+   * Indices of the package's dependencies in the list, keyed by name. Dependencies that are not installed are omitted.
+   */
   readonly dependencies: ReadonlyMap<string, number>
 }
 

@@ -11,9 +11,9 @@ export interface DriverSearch {
   readonly folder: string
   readonly env: Environment
   /**
-   * Called before running code of a package that was found from the inventory's directory, because
-   * the package may have come with a clone. Resolves to the directory whose node_modules to load
-   * the package from; rejects if the package is not trusted.
+   * Called before running code of a package that was found from the inventory's directory, because the package may have
+   * come with a clone. Resolves to the directory from whose node_modules the package is loaded; rejects if the package
+   * is not trusted.
    */
   readonly checkTrust: (driverPackage: DriverPackage) => Promise<string>
 }
@@ -22,7 +22,7 @@ export interface DriverSearch {
 export interface DriverPackage {
   /** `fleet-driver-NAME`. */
   readonly name: string
-  /** Its real path. */
+  /** The package's real path. */
   readonly folder: string
   /** The directory that contains its node_modules directory. */
   readonly holder: string
@@ -55,7 +55,7 @@ function globalHolders(env: DriverSearch['env']): string[] {
   const configured = [env['npm_config_prefix'], env['PREFIX']]
   const started = [process.argv[1], process.execPath].map((path) => path && prefixOf(path))
   return [
-    // A relative prefix would be a directory of the clone that the user works in.
+    // A relative prefix would be a directory in the clone that the user is working in.
     ...[...configured, ...started].flatMap((prefix) =>
       prefix && isAbsolute(prefix) ? [holderUnder(prefix)] : [],
     ),

@@ -90,8 +90,8 @@ const guardPeerAccess = (run: Run, access: PeerAccess): PeerAccess => ({
 })
 
 /**
- * Wraps the driver of a package so that its bugs are reported with the package's `label` and not as bugs of fleet, and
- * so that an aborted call rejects with its signal's abort reason.
+ * Wraps a package's driver so that its bugs are reported with the package's `label` and not as bugs in fleet, and so
+ * that an aborted call rejects with its signal's abort reason.
  */
 export function guardDriver(driver: Driver, label: string): Driver {
   const run = runFor(label)

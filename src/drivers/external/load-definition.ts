@@ -37,8 +37,8 @@ function schemaProblem(options: unknown): string | undefined {
 }
 
 /**
- * Explains why `definition` is not a valid definition of the driver `name`, apart from its
- * contract; returns `undefined` if it is.
+ * Explains why `definition` is not a valid definition of the driver `name`; returns `undefined` if it is valid. Does
+ * not check the contract version.
  */
 function definitionProblem(
   name: string,

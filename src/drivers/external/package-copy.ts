@@ -18,9 +18,9 @@ import { type CodePackage, listCode } from './dependencies.ts'
 import type { DriverPackage } from './find-package.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A digest of all code of a driver's package. */
+/** A digest of all code in a driver's package. */
 export interface PackageDigest {
-  /** `sha256:…` of the names and contents of all files of the package and its dependencies. */
+  /** `sha256:…` of the names and contents of all files in the package and its dependencies. */
   readonly digest: string
   readonly version: string | undefined
   readonly files: number
@@ -31,9 +31,9 @@ export interface PackageDigest {
 /** Limits on the number and total size of files. All files are read each time. */
 const limits = { files: 50_000, bytes: 512 * 2 ** 20 }
 
-/** A file, or a link within its package. */
+/** A file in a package, or a link that stays within the package. */
 interface PackageFile {
-  /** Relative to the package's directory, with slashes. */
+  /** Path relative to the package's directory, with `/` as the separator. */
   readonly path: string
   readonly content: Buffer | { readonly linkTo: string }
   readonly isExecutable: boolean
@@ -42,8 +42,8 @@ interface PackageFile {
 const withSlashes = (path: string): string => (sep === '/' ? path : path.replaceAll(sep, '/'))
 
 /**
- * Returns the target of a link relative to its directory; `undefined` if it does not exist. Throws
- * kind `failed` if it is outside the package.
+ * Returns the target of a link relative to its directory; `undefined` if it does not exist. Throws kind `failed` if the
+ * target is outside the package.
  */
 async function readLink(link: string, folder: string): Promise<string | undefined> {
   const target = await realpath(link).catch(ignored('driver', 'resolve a link in the package'))
@@ -198,7 +198,7 @@ const exists = (path: string): Promise<boolean> =>
 async function linkPackages(copy: string, code: readonly CodePackage[]): Promise<void> {
   for (const [index, { name, dependencies }] of code.entries()) {
     for (const [dependency, path] of dependencies) {
-      // A package that depends on another version of itself finds it in its own node_modules.
+      // A package that depends on another version of itself finds that version in its own node_modules.
       const from =
         dependency === name
           ? join(packagePath(copy, index, name), 'node_modules', name)

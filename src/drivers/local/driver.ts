@@ -6,7 +6,7 @@ import { socketInDockerHost } from './engine-sockets.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
-/** Returns the sockets where an engine on this computer may listen, most likely first. */
+/** Returns the sockets on which an engine on this computer may listen, most likely first. */
 function candidateSockets(env: Environment): string[] {
   const explicit = socketInDockerHost(env)
   const runtime = env['XDG_RUNTIME_DIR']

@@ -4,7 +4,7 @@ import type { Environment } from '../../os/environment.ts'
 export const socketInDockerHost = (env: Environment): string | undefined =>
   env['DOCKER_HOST']?.match(/^unix:\/\/(\/.*)$/)?.[1]
 
-/** Paths of sockets, relative to the user's runtime directory. */
+/** Socket paths, relative to the user's runtime directory. */
 const inRuntimeFolder = ['docker.sock', 'podman/podman.sock']
 
 /**

@@ -19,7 +19,7 @@ const services = {
 const requestTimeout = 5_000
 const firstRequestTimeout = 3_000
 
-/** The longest accepted answer, in characters. */
+/** Maximum length of an accepted response, in characters. */
 const longestAnswer = 1 << 16
 
 /** The public address of this computer, and the service that reported it. */

@@ -4,13 +4,10 @@ import { createServer } from 'node:net'
 import { UserError } from '../../errors.ts'
 import { traceError } from '../../os/trace.ts'
 
-/**
- * The range of ports to choose from, below the ephemeral port range of the system (32768 on Linux,
- * 49152 elsewhere).
- */
+/** The range of ports to choose from, below the system's ephemeral port range (32768 on Linux, 49152 elsewhere). */
 const [lowest, highest] = [22_000, 31_999]
 
-/** Whether a port of 127.0.0.1 is free. */
+/** Whether a port on 127.0.0.1 is free. */
 export async function isPortFree(port: number): Promise<boolean> {
   const server = createServer()
   try {
@@ -26,7 +23,7 @@ export async function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * Chooses a free port of 127.0.0.1 that is not in `taken`. The caller must hold a lock until the port has been
+ * Chooses a free port on 127.0.0.1 that is not in `taken`. The caller must hold a lock until the port has been
  * recorded. The search starts at a random port, because ports that belong to other drivers' or users' stopped hosts
  * look free.
  */

@@ -14,7 +14,7 @@ export interface PeerGroup {
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** The access of a host to its peers. */
+/** A host's access to its peers. */
 export interface PeerState {
   /** The network in which the hosts of the group reach each other, for messages, such as `vpc-0abc`. */
   readonly network: string
@@ -25,8 +25,8 @@ export interface PeerState {
 }
 
 /**
- * Opening ports between hosts, for drivers that manage the host's firewall. The source of each rule
- * is the group itself, never a range of addresses.
+ * Opening ports between hosts, for drivers that manage the hosts' firewalls. The source of each rule is the group
+ * itself, never a range of addresses.
  */
 export interface PeerAccess {
   /**

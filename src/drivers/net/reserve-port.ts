@@ -21,7 +21,7 @@ async function writePorts(file: string, ports: Ports): Promise<void> {
 }
 
 /**
- * Reserves a port of 127.0.0.1 for the host with this token: the host's port in `file`, or else a free port that `file`
+ * Reserves a port on 127.0.0.1 for the host with this token: the host's port in `file`, or else a free port that `file`
  * does not assign to another host.
  */
 export async function reservePort(file: string, token: string): Promise<number> {
@@ -36,7 +36,7 @@ export async function reservePort(file: string, token: string): Promise<number> 
   })
 }
 
-/** Releases the port of the host with this token. */
+/** Releases the port that is reserved for the host with this token. */
 export async function releasePort(file: string, token: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await withLock(file, async () => {

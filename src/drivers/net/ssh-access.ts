@@ -5,11 +5,10 @@ import { parseCidrs } from './cidrs.ts'
 import type { Call } from '../driver.ts'
 
 /**
- * Access to SSH, for drivers that manage the host's firewall. To change it, change the option with
- * `update`.
+ * Access to SSH, for drivers that manage the host's firewall. To change the access, change the option with `update`.
  */
 export interface SshAccess {
-  /** The option with the ranges that can reach SSH: `203.0.113.0/24,…`. */
+  /** The option that contains the ranges that can reach SSH, such as `203.0.113.0/24,…`. */
   readonly option: string
   /**
    * Returns the ranges that can reach SSH according to the record; `undefined` if fleet does not
@@ -17,7 +16,7 @@ export interface SshAccess {
    */
   allowed(host: HostRecord): Promise<readonly string[] | undefined>
   /**
-   * Returns the addresses of this computer as the host sees them, as ranges with a single address each. Throws kind
+   * Returns this computer's addresses as the host sees them, as ranges with a single address each. Throws kind
    * `unreachable` if they cannot be detected.
    */
   caller(host: HostRecord, call: Call): Promise<readonly string[]>
@@ -29,7 +28,7 @@ export interface SshAccess {
   blockedBy?(host: HostRecord, range: string, call: Call): Promise<string | undefined>
 }
 
-/** Whether fleet manages the firewall of a host, and the host sees the public address of this computer. */
+/** Whether fleet manages the firewall of a host, and the host sees this computer's public address. */
 function isManaged({ token, resources: { sshCidr, access, reach } = {} }: HostRecord): boolean {
   // A host at a private address sees a private address of this computer, which no service can report. A host behind a
   // tunnel does not see this computer's address.

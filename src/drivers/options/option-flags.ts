@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts'
 import type { DriverDefinition } from '../driver.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** An option of a driver as a command-line flag. */
+/** A driver option as a command-line flag. */
 export interface OptionFlag {
   /** Name without the leading dashes, such as `disk-size`. */
   readonly name: string
@@ -11,7 +11,7 @@ export interface OptionFlag {
   readonly key: string
   readonly description: string
   readonly type: 'string' | 'number' | 'boolean' | 'enum'
-  /** Values of an enum. */
+  /** The allowed values, for an enum. */
   readonly choices?: readonly string[]
   readonly default?: string | number | boolean
   readonly required: boolean
@@ -192,10 +192,7 @@ function describeProblems(
   return [`--${flag.name}: ${reason.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`]
 }
 
-/**
- * Flags of `fleet create` and `fleet adopt`, without dashes. Options of drivers cannot have these
- * names.
- */
+/** Flags of `fleet create` and `fleet adopt`, without dashes. Driver options cannot have these names. */
 export const reservedFlags: ReadonlySet<string> = new Set(
   'driver extends count label protected engine-version engine-channel engine-repository engine-opt engine-storage-driver engine-label engine-env engine-insecure-registry engine-registry-mirror engine-install-url engine no-engine user-data identity via install-engine host-key accept-new allow-path rollback yes name inventory machine on all parallel timeout max-fail retry-failed fold json format quiet help version'.split(
     ' ',

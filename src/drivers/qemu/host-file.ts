@@ -35,7 +35,7 @@ export interface HostFile {
   readonly base: string
 }
 
-/** Returns a host's ID, which is derived from its token, so that the same token always leads to the same directory. */
+/** Returns a host's ID, which is derived from its token, so a token always has the same directory. */
 export const idOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 16)
 
@@ -77,7 +77,7 @@ export async function readHosts(paths: Paths): Promise<HostFile[]> {
   return found.filter((host) => host !== undefined)
 }
 
-/** Creates the directory of a host with its properties, atomically. */
+/** Creates a host's directory and the file with its properties, atomically. */
 export async function createHostFolder(paths: Paths, host: HostFile): Promise<void> {
   const draft = join(paths.hosts, `.${host.id}.${randomUUID()}`)
   await mkdir(draft, { recursive: true, mode: 0o700 })

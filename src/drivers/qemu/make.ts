@@ -82,7 +82,7 @@ async function createDisk(
   await rename(draft, file)
 }
 
-/** A planned host, which may not have a port yet. */
+/** A planned host, which might not have a port yet. */
 export type HostDraft = Omit<HostFile, 'port' | 'base'> & { readonly port: number | undefined }
 
 async function reserveHost(paths: Paths, draft: HostDraft, disk: BootDisk): Promise<HostFile> {

@@ -6,7 +6,7 @@ import { UserError, codeOf } from '../../errors.ts'
 import { isSocketFolder } from '../../os/socket-folder.ts'
 import { retry } from '../../os/retry.ts'
 
-/** Time limit of a command in milliseconds: saving the memory of a host takes the longest. */
+/** Time limit of a command in milliseconds: saving a host's memory takes the longest. */
 const commandTimeout = 5 * 60_000
 
 /**
@@ -63,8 +63,8 @@ async function open(path: string, signal: AbortSignal): Promise<Socket> {
 }
 
 /**
- * Executes a command over QEMU's monitor (QEMU's "QMP Reference Manual") and returns the result;
- * `undefined` if QEMU exits without an answer.
+ * Executes a command over QEMU's monitor (QEMU's "QMP Reference Manual") and returns the result; `undefined` if QEMU
+ * exits without answering.
  */
 export async function execute(
   path: string,

@@ -41,7 +41,7 @@ async function readSnapshots(host: HostFile, paths: Paths, call: Call): Promise<
     .sort((a, b) => a.created.localeCompare(b.created))
 }
 
-/** Runs a command of QEMU's human monitor, which prints only errors. */
+/** Runs a command in QEMU's human monitor, which prints only errors. */
 async function runMonitorCommand(
   host: HostFile,
   paths: Paths,
@@ -91,7 +91,7 @@ async function saveRunning(host: HostFile, paths: Paths, name: string, call: Cal
   }
 }
 
-/** Returns the snapshot methods of the driver. Snapshots are stored in the hosts' disks. */
+/** Returns the driver's snapshot methods. Snapshots are stored in the hosts' disks. */
 export const snapshotsOf = (
   paths: Paths,
   requireHost: (record: Parameters<Snapshots['list']>[0]) => Promise<HostFile>,

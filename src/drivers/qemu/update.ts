@@ -44,7 +44,7 @@ async function compare(
   ]
 }
 
-/** Returns a host's properties after a change. They take effect at its next start. */
+/** Returns a host's properties after a change. They take effect at the host's next start. */
 async function changedHost(
   host: HostFile,
   { cpus, memory, accelerator, shares }: QemuOptions,

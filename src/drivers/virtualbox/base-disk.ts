@@ -67,7 +67,7 @@ async function removeDrafts({ vbox, paths }: Env, call: Pick<Call, 'signal'>): P
   await rm(paths.drafts, { recursive: true, force: true })
 }
 
-/** Writes the disk of an image as a VDI. */
+/** Writes an image's disk as a VDI. */
 async function writeVdi(
   { vbox, paths }: Env,
   { path, format }: BootDisk,
@@ -83,7 +83,7 @@ async function writeVdi(
   await vbox.run([...words, step, to, '--format', 'VDI'], call)
 }
 
-/** Creates the base disk for clones. It is moved to its path when it is complete. */
+/** Creates the base disk for clones. The disk is moved to its final path when it is complete. */
 async function convert(
   env: Env,
   image: BootDisk,
@@ -108,9 +108,9 @@ async function convert(
 }
 
 /**
- * Registers a machine that is never started and owns the base disk. VirtualBox assigns a disk to
- * the first machine that uses it, and would delete it and all clones with that machine. Only a disk
- * with a snapshot can be cloned.
+ * Registers a machine that is never started and owns the base disk. VirtualBox assigns a disk to the first machine that
+ * uses it, and would delete the disk and all its clones together with that machine. Only a disk with a snapshot can be
+ * cloned.
  */
 async function registerOwner(vbox: VBoxManage, { disk, owner }: Base, call: Call): Promise<void> {
   const known = await findVm(vbox, owner, call)

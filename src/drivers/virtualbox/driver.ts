@@ -72,7 +72,7 @@ async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promi
   return { state: otherComputer(host) === undefined ? 'absent' : 'unknown' }
 }
 
-/** Runs an operation on the machine of a host. */
+/** Runs an operation on a host's machine. */
 const onMachine =
   (env: Env, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
   (host: HostRecord, call: Call): Promise<void> =>

@@ -29,7 +29,7 @@ export async function findVm(
   return { id, name: read('name'), state: read('VMState'), settings: read('CfgFile'), fields }
 }
 
-/** Reads the extra data of a machine, which includes its tags. */
+/** Reads a machine's extra data, which includes its tags. */
 export const readExtraData = async (
   vbox: VBoxManage,
   id: string,
@@ -57,7 +57,7 @@ const states: Readonly<Record<string, HostStatus['state']>> = {
   saving: 'stopping',
 }
 
-/** Converts VirtualBox's state to the state of a host. */
+/** Converts VirtualBox's state to a host state. */
 export const stateOf = (word: string): HostStatus['state'] => states[word] ?? 'unknown'
 
 /** Returns a machine's shared folders. */

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { localImageOption, localUserOption, sharesOption } from '../options/shared-options.ts'
 
-/** Options of machines in VirtualBox. */
+/** Options for machines in VirtualBox. */
 export const virtualBoxOptions = z.strictObject({
   image: localImageOption,
   cpus: z.int().min(1).max(64).default(2).describe('Number of CPUs'),

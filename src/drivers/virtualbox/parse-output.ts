@@ -25,7 +25,7 @@ export interface Medium {
   readonly path: string
 }
 
-/** Parses the output of `list hdds`: paragraphs of lines such as `Word: value`. */
+/** Parses the output of `list hdds`: paragraphs of lines of the form `Word: value`. */
 export const parseMedia = (text: string): readonly Medium[] =>
   text
     .split(/\r?\n\r?\n/)

@@ -5,7 +5,7 @@ import type { VBoxManage } from './vboxmanage.ts'
 
 /** Paths in the driver's directory. */
 export interface Paths {
-  /** The file that records the forwarded ports of machines. */
+  /** The file that records the machines' forwarded ports. */
   readonly ports: string
   /** The directory of base disks, whose clones serve as the machines' disks. */
   readonly bases: string

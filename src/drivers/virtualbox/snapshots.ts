@@ -52,7 +52,7 @@ async function requireSnapshot(
   })
 }
 
-/** Returns the snapshot methods of the driver. */
+/** Returns the driver's snapshot methods. */
 export const snapshotsOf = (env: Env): Snapshots => ({
   async save(host, snapshot, call) {
     const { vbox } = env

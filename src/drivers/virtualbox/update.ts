@@ -27,7 +27,7 @@ export const optionsOf = ({
   shares: formatShares(sharesOf(fields)),
 })
 
-/** Reasons why an option can only change with a new machine. */
+/** Reasons why an option can be changed only by creating a new machine, keyed by option. */
 const reasons: Readonly<Record<string, string>> = {
   hostOnly: 'network cards are configured when the machine is created',
   image: 'the disk was created from the current image',
@@ -134,7 +134,7 @@ async function changeMachine(
   return only.has('disk') ? { disk: String(options.disk) } : {}
 }
 
-/** Returns the update methods of the driver. See `Update`. */
+/** Returns the driver's update methods. See `Update`. */
 export const createUpdate = (env: Env, shutdownTimeout: number): Update<VirtualBoxOptions> => ({
   compare: async (host, options, status) => compareMachine(host, options, status),
   change: async (host, request, call) =>

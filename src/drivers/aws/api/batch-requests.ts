@@ -26,12 +26,9 @@ interface Batch {
 /** Sends one request for several items. */
 export type BatchRequest<Answer> = (items: readonly string[], send: Send) => Promise<Answer>
 
-/** Combines requests for several hosts that are made at about the same time. */
+/** Combines requests that are made at about the same time for several hosts. */
 export interface RequestBatcher {
-  /**
-   * Adds an item to the next request with this name, and resolves to the response for all of its
-   * items.
-   */
+  /** Adds an item to the next request with this name, and resolves to the response for all items of that request. */
   add<Answer>(
     name: string,
     item: string,

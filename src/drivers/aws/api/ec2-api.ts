@@ -65,7 +65,7 @@ export interface Ec2 extends Account {
 
 /** Access to EC2 in all accounts and regions that a driver uses. */
 export interface Ec2Api {
-  /** The region from the environment or the profile. Throws if there is none. */
+  /** Returns the region from the environment or the profile. Throws if there is none. */
   defaultRegion(profile: string | undefined): Promise<string>
   at(account: Account, call: Call): Ec2
 }
@@ -94,7 +94,7 @@ interface MiddlewareStack {
   addRelativeTo(middleware: unknown, options: object): void
 }
 
-/** Sends a command, and reports long throttling, because the SDK does not report its retries. */
+/** Sends a command, and reports prolonged throttling, because the SDK does not report its retries. */
 async function sendReportingWaits<Output>(
   call: TrackedCall,
   stack: MiddlewareStack,

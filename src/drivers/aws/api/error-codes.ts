@@ -13,7 +13,7 @@ export interface ErrorContext {
 export interface Failure {
   readonly codes: readonly string[]
   readonly kind: ErrorKind
-  /** The message. AWS's own message follows. */
+  /** The message for the user. AWS's own message is appended to it. */
   readonly message: (context: ErrorContext) => string
   /** Whether the message is shown alone, without the message from AWS or the SDK. */
   readonly isComplete?: true
@@ -37,7 +37,7 @@ export const throttling: Failure = {
   hint: () => 'run the command again in a few minutes',
 }
 
-/** An internal error of EC2. */
+/** An internal EC2 error. */
 export const internalError: Failure = {
   codes: [
     'InternalError',

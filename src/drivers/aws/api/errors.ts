@@ -27,7 +27,7 @@ export function isServerError(error: unknown): boolean {
   return ($metadata?.httpStatusCode ?? 0) >= 500
 }
 
-/** Maximum depth of causes that the SDK wraps around an error of a credential provider. */
+/** Maximum depth to search for causes: the SDK may wrap a credential provider's error several times. */
 const maxDepth = 5
 
 /**

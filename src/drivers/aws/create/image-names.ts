@@ -1,6 +1,6 @@
 /** The publisher and the name pattern of a distribution's images. */
 export interface Release {
-  /** AWS account of the publisher. */
+  /** The publisher's AWS account. */
   readonly owner: string
   /** Name filter for DescribeImages; `ARCH` is replaced by amd64 or arm64. */
   readonly name: string

@@ -27,9 +27,9 @@ export interface Instance {
   readonly vpc: string | undefined
   readonly zone: string | undefined
   readonly subnet: string | undefined
-  /** IDs of the security groups of its primary network interface. */
+  /** IDs of the security groups of the instance's primary network interface. */
   readonly groups: readonly string[]
-  /** IDs of its network interfaces, in the order of their device index. */
+  /** IDs of the instance's network interfaces, in order of device index. */
   readonly interfaces: readonly string[]
   readonly rootVolume: string | undefined
   /** ARN of the instance profile. */
@@ -67,7 +67,7 @@ export const byId = (...ids: readonly string[]): Filter => ({
   Values: [...ids],
 })
 
-/** Returns the value of an instance that the filter `name` compares. */
+/** Returns the property of an instance that the filter `name` compares. */
 function valueOf({ id, tags, clientToken }: Instance, name: string): string | undefined {
   if (name === 'instance-id') return id
   if (name === 'client-token') return clientToken

@@ -39,7 +39,7 @@ export interface LaunchSpec {
 }
 
 /**
- * Returns the client token (idempotency token) of a request, at most 64 characters. EC2 answers a
+ * Returns the client token (idempotency token) of a request, which can have at most 64 characters. EC2 answers a
  * repeated request with the same instance.
  */
 export const clientToken = (
@@ -74,7 +74,7 @@ const profileInput = (profile: string | undefined) =>
     IamInstanceProfile: profile.startsWith('arn:') ? { Arn: profile } : { Name: profile },
   }
 
-/** The input of RunInstances. */
+/** Returns the input of RunInstances. */
 export function runInput(launchSpec: LaunchSpec, attempt: Attempt): RunInstancesCommandInput {
   const tagged = ['instance', 'volume', 'network-interface'] as const
   const { placement, market } = attempt
@@ -155,10 +155,7 @@ async function run(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<
 const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined> =>
   (await findInstances(ec2, byToken(token))).find(isAlive)
 
-/**
- * Waits for the instance of an earlier attempt whose request differed, for example in its
- * user-data, and returns its ID.
- */
+/** Waits for an earlier attempt's instance whose request differed, for example in its user-data, and returns its ID. */
 const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<string> =>
   waitUntil(ec2.call, 'launch the instance', async () => {
     const filter = { Name: 'client-token', Values: [tokenOf(launchSpec, attempt)] }

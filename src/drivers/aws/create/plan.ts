@@ -40,8 +40,8 @@ export interface EarlierAttempt {
 }
 
 /**
- * Finds the instance of an earlier attempt. A new client token is used only if the instance of the
- * recorded one is terminated, because EC2 would return that instance again. An instance that is not
+ * Finds the instance of an earlier attempt. A new client token is used only if the instance requested with the recorded
+ * token has been terminated, because EC2 would return that instance again for the same token. An instance that is not
  * visible yet may still appear.
  */
 export async function findEarlier(
@@ -73,11 +73,11 @@ function placementsInOneVpc(
   )
 }
 
-/** The user's own security groups. */
+/** Returns the user's own security groups. */
 const groupsOf = ({ securityGroups }: AwsOptions): readonly string[] =>
   securityGroups === undefined ? [] : securityGroups.split(',').map((id) => id.trim())
 
-/** The tags of all resources of a host. */
+/** Returns the tags for all of a host's resources. */
 export const tagsFor = (
   { name, tags }: HostSpec,
   options: AwsOptions,
@@ -138,7 +138,7 @@ export async function decide(
     findPlacements(ec2, options),
     options.keyPair === undefined ? Promise.resolve() : checkKeyPair(ec2, options.keyPair),
   ] as const
-  await Promise.allSettled(lookups) // report the error of the type first: an unknown type also has no subnets
+  await Promise.allSettled(lookups) // report an unknown type first, because it also has no subnets
   const [type, placements] = await Promise.all(lookups)
   checkCredits(options, type)
   // The newest image of a release may have changed, but all attempts must request the same one.

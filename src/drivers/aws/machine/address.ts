@@ -14,7 +14,7 @@ async function addressOf(ec2: Ec2, token: string): Promise<Address | undefined> 
   return (await ec2.send(ask)).Addresses?.[0]
 }
 
-/** Maximum time until EC2 shows a new address, in milliseconds. */
+/** Maximum time that EC2 takes to show a new address, in milliseconds. */
 const maxLag = 5000
 
 /** Finds the address that an earlier request may have allocated. */

@@ -80,7 +80,7 @@ async function growDisk({
   return { disk: String(disk) }
 }
 
-/** Changes the tags of all resources of a host. Tags with keys that fleet did not set are kept. */
+/** Changes the tags of all of a host's resources. Tags with keys that fleet did not set are kept. */
 async function changeTags({
   ec2,
   instance,
@@ -172,7 +172,7 @@ async function changeShutdown(context: ChangeContext): Promise<ChangedResources>
   return { shutdown: Value === 'stop' ? undefined : Value }
 }
 
-/** Returns the recorded resources, except a security group or Elastic IP that belongs to something else. */
+/** Returns the recorded resources, except any security group or Elastic IP that belongs to something else. */
 async function ownResources(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<DriverState> {
   const { securityGroup, elasticIp, ...others } = resources
   const named = await findResources(ec2, {

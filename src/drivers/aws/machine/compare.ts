@@ -56,7 +56,7 @@ function isSame(option: string, wanted: string, current: string, { resources }: 
   return option === 'image' && wanted === resources['image']
 }
 
-/** Compares the CPU credits. If the option is not set, they stay as they are. */
+/** Compares the CPU credits. If the option is not set, the credits are not changed. */
 function compareCredits(
   { cpuCredits }: AwsOptions,
   { resources: { credits = 'default for the type' } }: Known,

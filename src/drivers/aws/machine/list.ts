@@ -14,7 +14,7 @@ import { ignored } from '../../../os/trace.ts'
 /** Maximum number of regions that are searched concurrently. */
 const maxConcurrent = 8
 
-/** A resource that was found, and the values that it contributes to the record of its host. */
+/** A resource that was found, and the values that it contributes to its host's record. */
 interface FoundResource {
   readonly tags: readonly Tag[] | undefined
   readonly description: string
@@ -105,8 +105,7 @@ async function listRegion(
     return hostsOf(ec2, { ...found, groups })
   } catch (error) {
     ec2.call.signal.throwIfAborted()
-    // Only report regions that options name, or that failed for a reason other than missing
-    // permission.
+    // Report a region only if the options name it, or if it failed for a reason other than missing permission.
     if (isNamed || !isPermissionError(error))
       onSkipped?.(ec2.region, messageOf(explainError(error, ec2)))
     return []

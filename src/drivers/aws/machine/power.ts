@@ -17,8 +17,8 @@ const isChangingState = isFailure(
 )
 
 /**
- * Waits until the instance is not changing its state, requests the new state, and waits for it.
- * Throws kind `failed` if the instance is terminated.
+ * Waits until the instance is not changing its state, requests the new state, and waits until it is reached. Throws
+ * kind `failed` if the instance is terminated.
  */
 async function changeState(
   ec2: Ec2,

@@ -37,13 +37,13 @@ const recorded = ({ id }: HostRecord, resources: DriverState) => ({
   addresses: filterBy('allocation-id', resources['elasticIp']),
 })
 
-/** The resources of a host (`own`), and those that its record names but that belong to something else (`foreign`). */
+/** A host's resources (`own`), and resources that its record names but that belong to something else (`foreign`). */
 interface Found {
   readonly own: HostResources
   readonly foreign: HostResources
 }
 
-/** Finds the security groups of swarms that a host is in. They are deleted with their last member. */
+/** Finds the swarm security groups that a host is in. Such a group is deleted together with its last member. */
 async function findPeerGroups(
   ec2: Ec2,
   { instances, groups, keyPairs }: HostResources,
@@ -61,7 +61,7 @@ async function findPeerGroups(
   return peerGroupsAmong(ec2, others, fleet)
 }
 
-/** Finds the resources of a host. Tags determine which are its own, because the record can name any resource. */
+/** Finds a host's resources. Tags determine which resources are its own, because the record can name any resource. */
 async function findResourcesOnce(
   ec2: Ec2,
   host: HostRecord,
@@ -79,7 +79,7 @@ async function findResourcesOnce(
   }
 }
 
-/** Maximum time until EC2 shows a new resource everywhere (usually one or two seconds), in milliseconds. */
+/** Maximum time that EC2 takes to show a new resource everywhere (usually one or two seconds), in milliseconds. */
 const maxLag = 5_000
 
 /**
@@ -117,8 +117,8 @@ const allow =
   }
 
 /**
- * Terminates instances, in one request if possible. EC2 rejects the request for all of them if one
- * is protected or unknown; they are then terminated one by one. Returns the errors by instance ID.
+ * Terminates instances, in one request if possible. EC2 rejects the request for all of them if one is protected or
+ * unknown; they are then terminated one by one. Returns the errors, keyed by instance ID.
  */
 async function terminateAll(ids: readonly string[], send: Send): Promise<Map<string, unknown>> {
   try {

@@ -56,7 +56,7 @@ const addressKind: ResourceType<Address> = {
   id: ({ AllocationId }) => AllocationId,
 }
 
-/** Finds the resources of one type that match a filter with one value. Requests of several hosts are combined. */
+/** Finds the resources of one type that match a filter with one value. Requests for several hosts are combined. */
 async function findByType<Part>(
   ec2: Ec2,
   { name: kind, list, tags, id }: ResourceType<Part>,

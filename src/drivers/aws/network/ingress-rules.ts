@@ -11,7 +11,7 @@ export interface Families {
   readonly ipv6: boolean
 }
 
-/** Returns the public addresses of this computer. If the host also has IPv4, a missing IPv6 address is not an error. */
+/** Returns this computer's public addresses. If the host also has IPv4, a missing IPv6 address is not an error. */
 async function getCallerAddresses(
   { ipv4, ipv6 }: Families,
   getAddress: GetCallerAddress,
@@ -30,9 +30,8 @@ async function getCallerAddresses(
 }
 
 /**
- * Returns the ingress rules for a host, with notes for the user; without rules if the user chose
- * their own security groups. Throws kind `unreachable` if the caller's address is needed and cannot
- * be detected.
+ * Returns the ingress rules for a host, and notes for the user. There are no rules if the user chose their own security
+ * groups. Throws kind `unreachable` if the caller's address is needed and cannot be detected.
  */
 export async function decideIngressRules(
   options: AwsOptions,

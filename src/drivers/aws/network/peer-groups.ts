@@ -26,7 +26,7 @@ import { tagAll, tagOf, tagsByKey } from '../tags.ts'
 
 const isUserError = (error: unknown): boolean => error instanceof UserError
 
-/** The key of the tag with the name of the swarm that a security group is for. */
+/** Key of the tag that contains the name of the swarm that a security group is for. */
 const swarmTag = 'fleet:swarm'
 
 const step = 'open ports between members'
@@ -49,7 +49,7 @@ export const isPeerGroup = ({ Tags }: SecurityGroup): boolean => tagOf(Tags, swa
 /** Returns the name of the swarm that a security group is for. */
 export const swarmOf = ({ Tags }: SecurityGroup): string => tagOf(Tags, swarmTag) ?? ''
 
-/** Finds the security groups of a swarm, one for each VPC. Requests of several hosts are combined. */
+/** Finds the security groups of a swarm, one for each VPC. Requests for several hosts are combined. */
 async function findGroups(ec2: Ec2, { fleet, name }: PeerGroup): Promise<readonly SecurityGroup[]> {
   const Filters = [
     { Name: 'tag:fleet:id', Values: [fleet] },
@@ -160,7 +160,7 @@ async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]
   })
 }
 
-/** Finds the instance of a host that fleet created; returns `undefined` if it no longer exists. */
+/** Finds the instance that fleet created for a host; returns `undefined` if it no longer exists. */
 async function findOwnInstance(ec2: Ec2, { id, token }: HostRecord): Promise<Instance | undefined> {
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) return undefined
@@ -327,7 +327,7 @@ export async function peerGroupsAmong(
   })
 }
 
-/** Returns the security groups that have no members. A group that cannot be checked counts as used. */
+/** Returns the security groups that have no members. A group that cannot be checked is assumed to be in use. */
 export async function withoutMembers(
   ec2: Ec2,
   groups: readonly SecurityGroup[],

@@ -90,7 +90,7 @@ async function open(ec2: Ec2, group: SecurityGroup, ingressRules: IngressRules):
   await authorize(missing)
 }
 
-/** Revokes rules that the group has. */
+/** Revokes existing rules of a group. */
 async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void> {
   if (rules.length === 0) return
   const IpPermissions = rules.map(permissionOf)
@@ -106,7 +106,7 @@ async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void
 const isSingle = (cidr: string): boolean =>
   cidr.endsWith(isIPv6(cidr.split('/')[0] ?? '') ? '/128' : '/32')
 
-/** Returns the SSH rules for single addresses that an earlier attempt added and that are not needed now. */
+/** Returns the SSH rules for single addresses that an earlier attempt added and that are no longer needed. */
 const staleSshRules = (group: SecurityGroup, { sshCidrs }: IngressRules): readonly Rule[] =>
   rulesIn(group).filter(
     ({ from, to, protocol, cidr }) =>

@@ -22,7 +22,7 @@ export interface Account {
 
 /** Timeouts and intervals; tests use shorter ones. */
 export interface Timeouts {
-  /** Timeout of one request, until its response. */
+  /** Maximum time to wait for the response to a request. */
   readonly requestTimeoutMs: number
   /** Polling interval of operations, unless Azure specifies one. */
   readonly pollMs: number
@@ -32,7 +32,7 @@ export interface Timeouts {
   readonly retryMs: number
   /** The longest `Retry-After` that is accepted. */
   readonly maxRetryAfterMs: number
-  /** Maximum wait for a resource that another operation keeps busy. */
+  /** Maximum time to wait for a resource that another operation keeps busy. */
   readonly busyMs: number
 }
 
@@ -112,7 +112,7 @@ interface CurrentCall {
 /** The call on whose behalf a request is sent: one client serves many calls. */
 const current = new AsyncLocalStorage<CurrentCall>()
 
-/** Runs the work of one call, and reports waits of its requests as progress. */
+/** Runs the work of one call, and reports the waits of its requests as progress. */
 export function trackCall<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
   const now: CurrentCall = { call, step: undefined, isWaiting: false }
   return current.run(now, () =>
@@ -176,7 +176,7 @@ function errorIn(text: string | null | undefined): { code?: string; message?: st
   }
 }
 
-/** Adds Azure's message to errors of the SDK's list methods, which do not contain it. */
+/** Adds Azure's message to errors from the SDK's list methods, because these errors do not contain it. */
 const errorPolicy: PipelinePolicy = {
   name: 'fleetRefusals',
   async sendRequest(request, next) {

@@ -16,9 +16,8 @@ const endpointVariables = [
 ] as const
 
 /**
- * The instance metadata service only answers on the virtual machine itself, at a link-local
- * address, and must not be requested through a proxy
- * (https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service, "Proxies").
+ * The instance metadata service answers only on the virtual machine itself, at a link-local address, and must not be
+ * requested through a proxy (https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service, "Proxies").
  */
 const isLinkLocal = (host: string): boolean => isIP(host) === 4 && host.startsWith('169.254.')
 
@@ -48,8 +47,8 @@ export interface LoginClient {
 }
 
 /**
- * Opens an HTTP client for a login. It connects to the endpoints of managed identities without a
- * proxy, and remembers connection errors of other servers.
+ * Opens an HTTP client for a login. The client connects to the endpoints of managed identities without a proxy, and
+ * remembers connection errors from other servers.
  */
 export function openLoginClient(env: Environment): LoginClient {
   const client = createDefaultHttpClient()

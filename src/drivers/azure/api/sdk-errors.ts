@@ -26,7 +26,7 @@ export function azureErrorStatus(error: unknown): number | undefined {
   return typeof status === 'number' ? status : Number(status) || undefined
 }
 
-/** Returns Azure's message without the queries of URLs, which may be signed. */
+/** Returns Azure's message without the query strings of URLs, which may contain signatures. */
 export function azureErrorMessage(error: Error): string {
   const words = failedOperation.exec(error.message)?.[2] ?? error.message
   return words

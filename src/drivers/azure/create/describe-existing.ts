@@ -11,7 +11,7 @@ import { findBastion, recordBastion } from '../network/bastion.ts'
 import { type PlanContext, chooseAccount } from './plan.ts'
 import { ignoreNotFound, usageError } from '../api/sdk-errors.ts'
 
-/** A parsed ID of a virtual machine. */
+/** The parsed ID of a virtual machine. */
 interface ParsedId {
   readonly subscription?: string | undefined
   readonly group: string
@@ -32,7 +32,7 @@ function parseId(id: string): ParsedId {
   )
 }
 
-/** Returns the item that is marked as primary. Azure only marks it if there are several. */
+/** Returns the item that is marked as primary. Azure marks an item only if there are several. */
 const primaryOf = <Item extends { readonly primary?: boolean | undefined }>(
   items: readonly Item[] = [],
 ): Item | undefined => items.find(({ primary }) => primary) ?? items[0]

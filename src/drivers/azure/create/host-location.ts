@@ -22,11 +22,14 @@ export interface HostLocation {
   readonly isPrivate: boolean
   readonly names: ResourceNames
   /**
-   * The virtual network that the host shares with other hosts; undefined if the host is in a
-   * network that fleet created only for it, or in the user's own.
+   * The virtual network that the host shares with other hosts; undefined if the host is in a network that fleet created
+   * only for it, or in the user's own network.
    */
   readonly network?: ResourceRef | undefined
-  /** The resource with the host's address, for a host that fleet did not create: fleet did not choose its name. */
+  /**
+   * The resource with the host's address, for a host that fleet did not create, because fleet did not choose this
+   * resource's name.
+   */
   readonly addressedBy?: ResourceRef | undefined
 }
 

@@ -4,7 +4,7 @@ export interface Release {
   readonly offer: string
   /** SKU for generation 2, which all current sizes support. */
   readonly x64: string
-  /** SKU for sizes that only support generation 1. */
+  /** SKU for sizes that support only generation 1. */
   readonly x64Generation1: string
   readonly arm64: string
 }

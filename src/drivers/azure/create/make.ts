@@ -25,7 +25,7 @@ async function createGroup(
   call.progress(step, host.group)
   const options = { abortSignal: call.signal }
   const group = { location, tags: { ...tags } }
-  // The group of an earlier attempt in another location may not be completely deleted yet.
+  // The group of an earlier attempt in another location might not have been completely deleted yet.
   await retryWhileBusy(timeouts, call, step, () =>
     resources.resourceGroups.createOrUpdate(host.group, group, options),
   )

@@ -41,8 +41,8 @@ async function collect(pages: AsyncIterable<Usage>): Promise<Usage[]> {
 const maxAge = 5000
 
 /**
- * Checks that one more host fits the quotas of the subscription, as far as the login can read them.
- * Throws kind `usage`.
+ * Checks that one more host fits within the subscription's quotas, as far as the login can read them. Throws kind
+ * `usage`.
  */
 export async function checkQuota(
   api: AzureApi,

@@ -11,13 +11,13 @@ import { poll } from '../../../os/retry.ts'
 export interface FoundMachine {
   readonly user: string
   readonly tags: Readonly<Record<string, string>>
-  /** Name of its OS disk. */
+  /** Name of the machine's OS disk. */
   readonly disk: string | undefined
   /** Provisioning state: `Creating`, `Succeeded`, `Failed`… */
   readonly state: string
 }
 
-/** Returns the virtual machine of a host, if it exists. */
+/** Returns a host's virtual machine, if it exists. */
 export async function findVirtualMachine(
   { compute }: AzureApi,
   { group, names }: HostLocation,
@@ -53,8 +53,8 @@ function identityOf({ managedIdentity: id }: Decision['options']): {
 }
 
 /**
- * Returns the security profile. Unset options keep Azure's defaults. Secure boot and vTPM are
- * enabled, as `az vm create` does for Trusted Launch.
+ * Returns the security profile. Unset options keep Azure's defaults. For Trusted Launch, secure boot and vTPM are
+ * enabled, as they are by `az vm create`.
  */
 function securityOf({ securityType, encryptionAtHost }: Decision['options']): {
   securityProfile?: SecurityProfile

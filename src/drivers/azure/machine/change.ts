@@ -40,7 +40,7 @@ const pollOptions = ({ api, call }: ChangeContext) => ({
   updateIntervalInMs: api.timeouts.pollMs,
 })
 
-/** Changes the size. The host is deallocated, so it can be given any size of its architecture. */
+/** Changes the size. The host is deallocated, so it can be given any size with the same architecture. */
 async function changeSize(context: ChangeContext): Promise<ChangedResources> {
   const { api, place, options, call } = context
   call.progress('change the size', options.size)
@@ -113,7 +113,7 @@ function taggedIds({ place, machine, isAdopted }: ChangeContext): readonly strin
   ]
 }
 
-/** Merges and deletes individual tags, so that tags that fleet did not set are kept. */
+/** Merges and deletes individual tags, so tags not set by fleet are kept. */
 async function changeTags(context: ChangeContext): Promise<ChangedResources> {
   const { api, resources, options, call } = context
   const { set, removed } = changedTags(resources['tags'] ?? '', options.tags ?? '')

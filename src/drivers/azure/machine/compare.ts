@@ -55,7 +55,9 @@ const immutable: ImmutableOptions<AzureOptions, DriverState> = {
   cloud: ({ cloud = 'public' }) => cloud,
 }
 
-/** Whether two values match. Azure does not preserve the case of names. A subnet can be given by the end of its ID. */
+/**
+ * Whether two values match. Azure does not preserve the case of names. A subnet can be specified by the end of its ID.
+ */
 function isSame(option: string, wanted: string, current: string): boolean {
   const [a, b] = [wanted.toLowerCase(), current.toLowerCase()]
   if (a === b) return true
@@ -126,9 +128,9 @@ const asReplacement = (difference: Difference, why: string): Difference => ({
 })
 
 /**
- * Adjusts the differences of a host that fleet did not create. Checks whether its disk can grow,
- * before the host is stopped to grow it. Its security group may be shared with other hosts, so
- * fleet does not change it.
+ * Adjusts the differences for a host that fleet did not create. Checks whether the host's disk can grow before the host
+ * is stopped for the change. The host's security group may be shared with other hosts, so fleet does not change the
+ * group.
  */
 async function compareAdopted(
   api: AzureApi,

@@ -134,7 +134,7 @@ async function foundNetwork(
   }
 }
 
-/** Lists the resources of a fleet. A list with a tag filter omits the tags, so each group is listed to get them. */
+/** Lists a fleet's resources. A list request with a tag filter omits the tags, so each group is listed to get them. */
 async function listResources(
   { resources: client }: AzureApi,
   fleet: string,

@@ -21,7 +21,7 @@ interface Tagged {
   readonly tags?: Readonly<Record<string, string>>
 }
 
-/** A resource of a host, and how to find and delete it. */
+/** One of a host's resources, and how to find and delete it. */
 interface HostResource {
   readonly label: string
   readonly isOwn: (found: Tagged) => boolean
@@ -141,7 +141,7 @@ async function removeResources(
 }
 
 /**
- * Whether a resource belongs to the host, or is part of one that does (an extension of its virtual
+ * Whether a resource belongs to the host, or is part of a resource that does (such as an extension of its virtual
  * machine).
  */
 function belongsTo(

@@ -62,7 +62,10 @@ function uncheckedId({ account }: AzureApi, { group, name }: { group: string; na
   return `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Network/bastionHosts/${name}`
 }
 
-/** Finds the Bastion that the user chose: GROUP/NAME or an ID, which may be in another subscription. Returns its ID. */
+/**
+ * Finds the Bastion that the user chose: GROUP/NAME or an ID, which may be in another subscription. Returns the
+ * Bastion's ID.
+ */
 async function findChosen(api: AzureApi, wanted: string, call: Call): Promise<string> {
   if (wanted.startsWith('/')) {
     const [, subscription = ''] = /^\/subscriptions\/([^/]+)/i.exec(wanted) ?? []
@@ -138,8 +141,8 @@ export const recordBastion = (bastion: string | undefined): DriverState =>
   bastion === undefined ? {} : { reach: 'bastion', bastion }
 
 /**
- * Finds the Bastion that reaches the hosts of a subnet, and checks that it allows native clients.
- * Returns its ID. Throws kind `usage`.
+ * Finds the Bastion that reaches the hosts of a subnet, and checks that it allows native clients. Returns the Bastion's
+ * ID. Throws kind `usage`.
  *
  * @param wanted `GROUP/NAME` or an ID; if absent, the Bastion of the subnet's network
  */

@@ -37,7 +37,7 @@ export function rulesFor({
   sshCidrs,
   ports,
 }: Pick<Decision, 'sshCidrs' | 'ports'>): SecurityRule[] {
-  // A rule can only contain addresses of one IP version.
+  // A rule can contain addresses of only one IP version.
   const ssh = [false, true].flatMap((isIPv6) => {
     const sources = sshCidrs.filter((cidr) => cidr.includes(':') === isIPv6)
     return sources.length === 0 ? [] : [sshRule(sources, isIPv6)]

@@ -24,7 +24,7 @@ import {
 } from '../create/host-location.ts'
 import { removeEmptyGroup, sharedNetworkOf, sharedTag } from './shared-network.ts'
 
-/** The key of the tag with the name of the swarm that an application security group is for. */
+/** Key of the tag that contains the name of the swarm that an application security group is for. */
 export const swarmTag = 'fleet:swarm'
 
 const step = 'open ports between members'
@@ -42,8 +42,8 @@ const networkOf = ({ ipConfigurations = [] }: NetworkInterface): string =>
   (ipConfigurations[0]?.subnet?.id ?? '').replace(/\/subnets\/[^/]*$/i, '')
 
 /**
- * Returns the application security group of a swarm in a virtual network: all its members must be
- * in one network (https://learn.microsoft.com/azure/virtual-network/application-security-groups).
+ * Returns a swarm's application security group in a virtual network: all members of such a group must be in the same
+ * network (https://learn.microsoft.com/azure/virtual-network/application-security-groups).
  */
 function groupIn(
   network: string,
@@ -155,7 +155,7 @@ async function changeRules(
   })
 }
 
-/** Changes the application security groups of the first IP configuration of a host's interface. */
+/** Changes the application security groups in the first IP configuration of a host's interface. */
 async function changeMembership(
   api: AzureApi,
   { group, names }: HostLocation,
@@ -359,7 +359,7 @@ export async function observePeerGroup(
   return states
 }
 
-/** Whether no network interface is in a group. A group that cannot be checked counts as used. */
+/** Whether no network interface is in a group. A group that cannot be checked is assumed to be in use. */
 export async function isUnusedPeerGroup(api: AzureApi, id: string, call: Call): Promise<boolean> {
   const listed = index(api.network.networkInterfaces.listAll({ abortSignal: call.signal }))
   const nics = await listed.catch(ignored('azure', 'find the swarm members', undefined))

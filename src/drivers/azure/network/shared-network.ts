@@ -17,8 +17,8 @@ const subnetName = 'hosts'
 const maxAge = 5000
 
 /**
- * Returns the network that the hosts of an inventory share in a location: in a resource group that
- * fleet creates for it, or in the user's own group, which also contains the hosts.
+ * Returns the network that an inventory's hosts share in a location: in a resource group that fleet creates for it, or
+ * in the user's own group, which also contains the hosts.
  */
 export const sharedNetworkOf = (
   fleet: string,
@@ -62,7 +62,7 @@ const tagsFor = (network: ResourceRef, { 'fleet:machine': _, ...tags }: Tags): T
 const describe = ({ group, name }: ResourceRef): string =>
   `the virtual network ${name} in the resource group ${group}`
 
-/** Throws kind `failed` unless a network has the tags of the inventory. */
+/** Throws kind `failed` unless a network has the inventory's tags. */
 function checkOwn(network: ResourceRef, { tags }: VirtualNetwork, fleet: string | undefined): void {
   if (tags?.[sharedTag] !== undefined && tags['fleet:id'] === fleet) return
   throw new UserError('failed', `${describe(network)} lacks this inventory's tags`, {
@@ -131,7 +131,7 @@ async function ensure(
 
 /**
  * Returns the ID of a shared network's subnet, and creates both if necessary. Hosts that are created at the same time
- * share one request, unless `isAgain`.
+ * share one request, unless `isAgain` is set.
  */
 export async function ensureSharedNetwork(
   api: AzureApi,
@@ -146,7 +146,7 @@ export async function ensureSharedNetwork(
     return await api.cached(`shared network ${group}/${name}`, ask, maxAge)
   } catch {
     call.signal.throwIfAborted()
-    return ask() // the host whose request was shared may have been canceled
+    return ask() // the creation of the host that sent the shared request may have been canceled
   }
 }
 
