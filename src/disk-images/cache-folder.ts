@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path'
 import type { Environment } from '../os/environment.ts'
 
 /**
- * Returns the directory for files that can be downloaded again: `$FLEET_CACHE`, else `$XDG_CACHE_HOME/fleet` if that is
- * absolute, else the platform's default. The directory might not exist yet.
+ * Returns the directory for files that can be downloaded again: `$FLEET_CACHE`, or else `$XDG_CACHE_HOME/fleet` if that
+ * path is absolute, or else the platform's default. The directory might not exist yet.
  */
 export function locateCache(
   env: Environment,

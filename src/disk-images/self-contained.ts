@@ -18,7 +18,7 @@ const damaged = (file: string): UserError =>
     hint: 'download or create the image again',
   })
 
-/** Returns a hint that explains how to decrypt an image, with the options of its format (qemu-img(1)). */
+/** Returns a hint that explains how to decrypt an image. `options` are the options for its format (qemu-img(1)). */
 export const decryptHint = (options: string): string =>
   `to decrypt it, using the passphrase in the file KEY: qemu-img convert --object secret,id=key,file=KEY --image-opts ${options},file.filename=IMAGE -O qcow2 IMAGE.qcow2`
 

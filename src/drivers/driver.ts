@@ -12,8 +12,8 @@ import type { SshAccess } from './net/ssh-access.ts'
 export interface Call {
   readonly signal: AbortSignal
   /**
-   * Reports the current step to the user. The same step with another `detail` updates the line, for
-   * example to show how much of a download is complete.
+   * Reports the current step to the user. Reporting the same step with another `detail` updates the line, for example
+   * to show how much of a download is complete.
    */
   readonly progress: (step: string, detail?: string) => void
 }
@@ -160,9 +160,7 @@ export interface HostPlan {
   readonly disk?: DiskSpec | undefined
   /** The decisions, described for the user. */
   readonly notes: readonly string[]
-  /**
-   * Whether an earlier attempt has created the host, so that its boot data can no longer change.
-   */
+  /** Whether an earlier attempt has created the host, in which case its boot data can no longer change. */
   readonly exists: boolean
   /** Creates the missing resources, and waits until the host has an address. */
   make(data: BootstrapData, call: Call): Promise<HostFacts>

@@ -107,8 +107,8 @@ function checked(what: string, value: string, pattern: RegExp): string {
 }
 
 /**
- * Returns the program that tunnels connections to an instance, identified by its ID (AWS CLI reference, `ssm
- * start-session` and `ec2-instance-connect open-tunnel`); `undefined` if fleet connects directly to the instance's
+ * Returns the program that tunnels connections to an instance, identified by its ID (AWS CLI reference,
+ * `ec2-instance-connect open-tunnel` and `ssm start-session`); `undefined` if fleet connects directly to the instance's
  * address. Throws kind `inventory` for a record that fleet did not write.
  */
 export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {

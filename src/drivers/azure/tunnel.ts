@@ -10,7 +10,7 @@ export const install = {
 
 const login = 'log in: az login'
 
-/** Hints for messages of the Azure CLI and its extension `bastion`. */
+/** Hints for messages from the Azure CLI and its extension `bastion`. */
 const hints: Tunnel['hints'] = [
   { text: 'requires the extension bastion', hint: install.extension, isPermanent: true },
   { text: 'is misspelled or not recognized', hint: install.extension, isPermanent: true },

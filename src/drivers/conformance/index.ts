@@ -16,7 +16,7 @@ export type {
   ProviderResource,
 } from './driver-under-test.ts'
 
-/** Returns the conformance suite of a driver as a list of cases, to be run in this order with any test runner. */
+/** Returns the conformance suite for a driver as a list of cases. Run them in this order, with any test runner. */
 export const driverContract = (subject: DriverUnderTest): readonly ContractCase[] => [
   ...definitionCases(subject),
   ...(subject.lifecycle === undefined

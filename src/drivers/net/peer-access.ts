@@ -3,7 +3,7 @@ import type { MachineName } from '../../machine/name.ts'
 import type { Call, DriverState } from '../driver.ts'
 import type { PortRange } from './ports.ts'
 
-/** A group of hosts, such as the nodes of a swarm, that open some ports to each other and to no other hosts. */
+/** A group of hosts, such as the nodes of a swarm, that open some ports only to each other. */
 export interface PeerGroup {
   /** The ID of the inventory. */
   readonly fleet: string

@@ -76,9 +76,9 @@ function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
 const statedDefault = /^(.*) \((default: [^()]*)\)$/s
 
 /**
- * Returns the description of an option with its choices and its default in parentheses, for help
- * and documentation. With `isNew: false`, the description is for an existing host: defaults of the
- * schema do not apply, and no option is required.
+ * Returns the description of an option with its choices and its default in parentheses, for help and documentation.
+ * With `isNew: false`, the description is for an existing host: the schema's defaults do not apply, and no option is
+ * required.
  */
 export function describeFlag(
   { description, choices, default: fallback, required }: OptionFlag,
@@ -154,8 +154,8 @@ export function checkOptions(
 }
 
 /**
- * Like {@link checkOptions}, for a host that fleet did not create: no option is required, and
- * defaults of the schema do not apply.
+ * Like {@link checkOptions}, for a host that fleet did not create: no option is required, and the schema's defaults do
+ * not apply.
  */
 export function checkGivenOptions(
   driver: DriverDefinition,

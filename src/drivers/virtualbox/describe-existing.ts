@@ -23,7 +23,7 @@ function reachableAdapters(fields: Fields): ReadonlySet<string> {
   return new Set(addresses.map((mac) => mac.toUpperCase()))
 }
 
-/** Finds an address that the Guest Additions in the machine report. */
+/** Finds an address reported by the Guest Additions in the machine. */
 async function findGuestAddress(
   vbox: VBoxManage,
   { id, fields }: VirtualMachine,

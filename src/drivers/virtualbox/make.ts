@@ -97,7 +97,7 @@ async function createStopped(
   }
 }
 
-/** Whether the creation of a machine is complete, so that it only needs to be started. */
+/** Whether the creation of a machine is complete, in which case it only needs to be started. */
 export async function isComplete(env: Env, token: string, call: Call): Promise<boolean> {
   const machine = await findOwnMachine(env, token, call)
   return machine !== undefined && completeMarker in (await readExtraData(env.vbox, token, call))

@@ -75,8 +75,8 @@ async function readCluster(
 }
 
 /**
- * Converts a qcow2 image to a sparse raw image. VirtualBox does not read compressed qcow2 images,
- * which distributions publish. Throws kind `usage` for features that cannot be converted.
+ * Converts a qcow2 image to a sparse raw image, because VirtualBox cannot read the compressed qcow2 images that
+ * distributions publish. Throws kind `usage` for features that cannot be converted.
  */
 export async function unpackQcow2(from: string, to: string, signal: AbortSignal): Promise<void> {
   await using source = await open(from)

@@ -1,7 +1,7 @@
 import { shellQuote } from '../../../os/shell-quote.ts'
 import type { ErrorContext } from './error-codes.ts'
 
-/** A command line of the AWS CLI for the account and region that fleet uses. */
+/** Returns an AWS CLI command line for the account and region that fleet uses. */
 export const awsCommand = (words: string, { region, profile }: ErrorContext): string =>
   [
     `aws ${words}`,

@@ -15,7 +15,7 @@ interface Participant extends Call {
   renew(detail: string): void
 }
 
-/** A combined request. While it is open, other calls can join it with further items. */
+/** A combined request. While it is open, other calls can add further items to it. */
 interface Batch {
   readonly items: Set<string>
   readonly participants: Participant[]

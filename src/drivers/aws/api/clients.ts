@@ -3,7 +3,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { proxyAgent } from '../../../os/proxy.ts'
 import type { Ask } from '../../driver.ts'
 
-/** The region and profile of a client; by default from the environment or the profile. */
+/** The region and profile of a client. By default, they are taken from the environment or the user's profile. */
 interface ClientScope {
   readonly region?: string | undefined
   readonly profile?: string | undefined
@@ -24,8 +24,7 @@ const silentLogger = { trace: ignore, debug: ignore, info: ignore, warn: ignore,
  * metadata. All clients share the clock offset and each profile's credentials, so an MFA code is requested only once.
  */
 export function openClients(ask: Ask | undefined): ClientOf {
-  // The SDK warns users of older Node.js versions about its own support policy, which does not
-  // concern fleet's users.
+  // The SDK warns users of older Node.js versions about its support policy, which does not concern fleet's users.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'
   const agent = proxyAgent()
   const requestHandler = new NodeHttpHandler({

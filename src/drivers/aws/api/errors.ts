@@ -32,7 +32,7 @@ const maxDepth = 5
 
 /**
  * Returns the network error that kept the SDK from loading credentials: it is either one of the causes or only
- * mentioned in a message. Errors of the metadata service are ignored, because most computers have none.
+ * mentioned in a message. Errors from the metadata service are ignored, because most computers have no such service.
  */
 function networkFailureIn(error: unknown, depth = 0): Failure | undefined {
   if (!(error instanceof Error) || depth > maxDepth || error.message.includes('169.254.')) {

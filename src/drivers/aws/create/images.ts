@@ -20,7 +20,7 @@ export type Architecture = 'x86_64' | 'arm64'
 /** The properties of an instance type that the driver needs. */
 export interface InstanceType {
   readonly architecture: Architecture
-  /** Whether the type has CPU credits, so that sustained load can cost extra. */
+  /** Whether the type has CPU credits, in which case sustained load can cost extra. */
   readonly hasCredits: boolean
 }
 

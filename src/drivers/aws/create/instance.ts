@@ -157,10 +157,7 @@ export function statusOf(
   return { state, ...(address !== undefined && { address }), options: optionsOf(instance) }
 }
 
-/**
- * Waits until an instance is in a state. Throws kind `failed` with EC2's reason if it is
- * terminated.
- */
+/** Waits until an instance has reached a state. Throws kind `failed` with EC2's reason if it is terminated. */
 export async function waitForState(
   ec2: Ec2,
   id: string,

@@ -155,7 +155,10 @@ async function run(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<
 const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined> =>
   (await findInstances(ec2, byToken(token))).find(isAlive)
 
-/** Waits for an earlier attempt's instance whose request differed, for example in its user-data, and returns its ID. */
+/**
+ * Waits for the instance of an earlier attempt with a different request, for example different user-data, and returns
+ * its ID.
+ */
 const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<string> =>
   waitUntil(ec2.call, 'launch the instance', async () => {
     const filter = { Name: 'client-token', Values: [tokenOf(launchSpec, attempt)] }

@@ -56,7 +56,7 @@ export async function findEarlier(
   return { alive: instances.find(isAlive), launch: isUsedUp ? launch + 1 : launch }
 }
 
-/** Filters subnets to one VPC, because the host's security group belongs to a single VPC. */
+/** Limits the subnets to one VPC, because the host's security group belongs to a single VPC. */
 function placementsInOneVpc(
   placements: readonly Placement[],
   recorded: string | undefined,
@@ -102,7 +102,7 @@ async function dryRun(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promi
 export interface Decision {
   readonly launchSpec: LaunchSpec
   readonly attempts: readonly Attempt[]
-  /** Costs that the user may not expect. */
+  /** Notes on costs that the user might not expect. */
   readonly notes: readonly string[]
 }
 

@@ -159,7 +159,7 @@ function compareAttributes(
   ]
 }
 
-/** See `Update.compare`. Sends requests only if the type differs; hosts with the same types share these requests. */
+/** See `Update.compare`. Sends requests only if the type differs; hosts of the same type share these requests. */
 export async function compareHost(
   ec2: Ec2,
   host: HostRecord,

@@ -67,7 +67,7 @@ export const startInstance = (ec2: Ec2, id: string): Promise<void> =>
     request: () => ec2.send(new StartInstancesCommand({ InstanceIds: [id] })),
   })
 
-/** Stops an instance and waits until it is stopped; with `force`, without shutting down its operating system. */
+/** Stops an instance and waits until it is stopped. With `force`, its operating system is not shut down first. */
 export const stopInstance = (ec2: Ec2, id: string, { force }: { readonly force: boolean }) => {
   const how = force && { Force: true, SkipOsShutdown: true }
   return changeState(ec2, id, {

@@ -1,8 +1,8 @@
 import type { PipelinePolicy, PipelineResponse } from '@azure/core-rest-pipeline'
 
 /**
- * Error codes of clouds and regions that do not support the API version of a request
- * (azure-cli#30847, #31916, #18541).
+ * Error codes that clouds and regions return if they do not support the API version of a request (azure-cli#30847,
+ * #31916, #18541).
  */
 const unknownVersion = new Set([
   'NoRegisteredProviderFound',

@@ -24,9 +24,9 @@ export interface Account {
 export interface Timeouts {
   /** Maximum time to wait for the response to a request. */
   readonly requestTimeoutMs: number
-  /** Polling interval of operations, unless Azure specifies one. */
+  /** Polling interval for operations, unless Azure specifies one. */
   readonly pollMs: number
-  /** Number of retries of a failed request. */
+  /** Number of retries for a failed request. */
   readonly retries: number
   /** Pause before the first retry. Later pauses are longer. */
   readonly retryMs: number
@@ -36,7 +36,7 @@ export interface Timeouts {
   readonly busyMs: number
 }
 
-/** Timeouts for the real Azure. */
+/** Timeouts for use with the real Azure cloud. */
 export const azureTimeouts: Timeouts = {
   requestTimeoutMs: 60_000,
   pollMs: 3000,
@@ -80,7 +80,7 @@ function createCache(): AzureApi['cached'] {
   }
 }
 
-/** Opens the API of an account. Calls for the same account get the same API, so that they share one login. */
+/** Opens the API for an account. Calls for the same account get the same API, so they share one login. */
 export type OpenApi = (account: Account, call: Call) => AzureApi
 
 /**
@@ -162,7 +162,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
   },
 })
 
-/** Reads the error in a response of Resource Manager: `{"error": {"code": …, "message": …}}`. */
+/** Reads the error in a response from Resource Manager: `{"error": {"code": …, "message": …}}`. */
 function errorIn(text: string | null | undefined): { code?: string; message?: string } {
   try {
     const { error } = JSON.parse(text ?? '') as { error?: { code?: unknown; message?: unknown } }

@@ -40,8 +40,8 @@ const isConnectionError = (error: unknown): boolean =>
 export interface LoginClient {
   readonly httpClient: HttpClient
   /**
-   * Wraps a credential so that a failed connection is reported as such: the credential's own errors
-   * only say that the login failed.
+   * Wraps a credential so that a failed connection is reported as such: the credential's own errors say only that the
+   * login failed.
    */
   readonly wrapCredential: (credential: TokenCredential) => TokenCredential
 }

@@ -52,7 +52,7 @@ export function chooseCredential(
 /** Returns the default subscription of `az`, if `az` is installed and logged in. */
 async function azSubscription(signal: AbortSignal): Promise<string | undefined> {
   try {
-    // On Windows az is a script, which needs a shell.
+    // On Windows, az is a script, which requires a shell.
     const shell = process.platform === 'win32'
     const { stdout } = await execProgram('az', ['account', 'show', '--output', 'json'], {
       signal,

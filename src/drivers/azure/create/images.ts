@@ -120,7 +120,9 @@ async function findOwnImage(
   return { name: id, reference: { id } }
 }
 
-/** Finds an image for a size in a location. Throws kind `usage` if it does not exist or does not fit the size. */
+/**
+ * Finds an image for a size in a location. Throws kind `usage` if the image does not exist or does not fit the size.
+ */
 export async function findImage(
   api: AzureApi,
   location: string,

@@ -59,7 +59,7 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
   const group = ownGroup ? own : found
   const tags = parts.find((one) => one.tags?.['fleet:token'] === token)?.tags ?? {}
   const { location = '' } = parts.find((one) => one.location !== undefined) ?? {}
-  // The network of the host, which is removed with the host if no other host uses it.
+  // The host's network, which is removed together with the host if no other host uses it.
   const network = sharedNetworkOf(tags['fleet:id'] ?? '', location, ownGroup ? undefined : group)
   const place = { account, group, ownGroup, isPrivate, names: namesOf(base), network }
   const hasMachine = parts.some(({ type = '' }) => /virtualMachines$/i.test(type))

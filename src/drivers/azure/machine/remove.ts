@@ -16,7 +16,7 @@ import { retryWhileBusy } from '../api/retry.ts'
 import { ignoreNotFound, azureErrorMessage } from '../api/sdk-errors.ts'
 import { type FoundMachine, findVirtualMachine, removeMachine } from '../create/virtual-machine.ts'
 
-/** The tags of a resource. */
+/** A resource's tags. */
 interface Tagged {
   readonly tags?: Readonly<Record<string, string>>
 }

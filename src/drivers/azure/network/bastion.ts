@@ -31,7 +31,7 @@ async function reachableFrom(
   return [network, ...peers].map((id) => id.toLowerCase())
 }
 
-/** Returns the ID of the network that a Bastion is in, in lower case. */
+/** Returns the ID, in lower case, of the network that contains a Bastion. */
 const homeOf = ({ ipConfigurations = [], virtualNetwork }: BastionHost): string | undefined =>
   (
     ipConfigurations[0]?.subnet?.id?.replace(/\/subnets\/[^/]*$/i, '') ?? virtualNetwork?.id

@@ -56,8 +56,8 @@ export function rulesFor({
 
 /**
  * Returns a rule that denies traffic from other hosts in a shared network, as if each host had a separate network,
- * because Azure's default rules allow all traffic within a virtual network. Only rules with a lower priority number
- * allow such traffic.
+ * because Azure's default rules allow all traffic within a virtual network. Only rules with a lower priority number can
+ * still allow such traffic.
  */
 const isolationRule = (range: string): SecurityRule =>
   inbound({

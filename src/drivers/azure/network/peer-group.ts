@@ -359,7 +359,7 @@ export async function observePeerGroup(
   return states
 }
 
-/** Whether no network interface is in a group. A group that cannot be checked is assumed to be in use. */
+/** Whether a group contains no network interfaces. A group that cannot be checked is assumed to be in use. */
 export async function isUnusedPeerGroup(api: AzureApi, id: string, call: Call): Promise<boolean> {
   const listed = index(api.network.networkInterfaces.listAll({ abortSignal: call.signal }))
   const nics = await listed.catch(ignored('azure', 'find the swarm members', undefined))

@@ -108,7 +108,7 @@ async function ensure(
     subnets: [{ name: subnetName, addressPrefix: range }],
   }
   return retryWhileBusy(timeouts, call, step, async () => {
-    // An existing network is never written: it may have the user's own subnets and peerings.
+    // An existing network is never modified: it may have the user's own subnets and peerings.
     const found = await find(api, network, call)
     if (found?.provisioningState === 'Succeeded') return subnetOf(found)
     if (found?.provisioningState === 'Updating') {
@@ -198,7 +198,7 @@ export async function removeEmptyGroup(
   await ignoreNotFound(resources.resourceGroups.beginDeleteAndWait(group, options))
 }
 
-/** Deletes a shared network if no host uses it, and then its resource group. */
+/** Deletes a shared network, and then its resource group, if no host uses the network. */
 export async function removeUnusedNetwork(
   api: AzureApi,
   network: ResourceRef,
