@@ -13,7 +13,7 @@ import { collect } from '../support/collect.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
 
-/** A connection method to a lab host's engine. */
+/** Access to a lab host's engine through one connection method. */
 export interface EngineAccess extends AsyncDisposable {
   readonly dial: Dial
 }
@@ -158,7 +158,8 @@ export function engineContract(
       expect(printed(lines, 'stderr')).toEqual(numbers.map((n) => `err ${n}`))
       const times = lines.filter(({ stream }) => stream === 'stdout').map(({ time }) => time)
       expect(times).toEqual(times.toSorted())
-      // The engine uses the host's clock, which may be off by a minute: the time is after the command's start.
+      // The engine uses the host's clock, which may be off by up to a minute, so the time may precede the command's
+      // start.
       const first = Date.parse(times[0] ?? '')
       expect(first).toBeGreaterThan(began - 60_000)
       expect(first).toBeLessThan(Date.now() + 60_000)
@@ -256,7 +257,7 @@ export function engineContract(
 
     test('answers the next request after the engine was restarted', async () => {
       await Promise.all(Array.from({ length: 5 }, () => readInfo(engine)))
-      await host.exec('docker kill $(docker ps -q)') // the engine would wait for them to stop
+      await host.exec('docker kill $(docker ps -q)') // otherwise, the engine would wait for the containers to stop
       await restartEngine(host)
       expect((await readInfo(engine)).Name).toBe(host.name)
     })
@@ -279,7 +280,7 @@ export function engineContract(
 const printed = (lines: readonly LogLine[], stream: 'stdout' | 'stderr') =>
   lines.filter((line) => line.stream === stream).map(({ line }) => line)
 
-/** Stops the engine gracefully, without its containers, and restarts it with the same command line. */
+/** Stops the engine gracefully once its containers are killed, and restarts it with the same command line. */
 async function restartEngine(host: LabHost): Promise<void> {
   const { code, stderr } = await host.exec(
     [

@@ -9,7 +9,7 @@ import { exitCodeOf } from '../../src/transport/command.ts'
 import { run } from '../../src/transport/run.ts'
 import type { RunningCommand, Transport } from '../../src/transport/transport.ts'
 
-/** Resolves to everything that `stream` has emitted as soon as it matches `pattern`. */
+/** Waits until the output of `stream` matches `pattern`, and resolves to all of the output so far. */
 function shown(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<string> {
   let seen = ''
   return new Promise((resolve, reject) => {
@@ -195,7 +195,7 @@ export function transportContract(
     test('delivers signals, even after the end of input', async () => {
       for (const [name, words] of [
         ['INT', ['sh', '-c', lineFor('INT')]],
-        // If bash is the account's login shell, it may ascribe an INT to its child process, and continue.
+        // If bash is the account's login shell, it may attribute a SIGINT to its child process, and continue.
         ['TERM', { shell: lineFor('TERM') }],
       ] as const) {
         const command = await transport.exec(words)

@@ -19,7 +19,7 @@ describe.skipIf(!guestIsHere)('in VirtualBox', () => {
     box = await startVirtualBox()
     image = await box.image('qcow2')
     Object.assign(process.env, box.env)
-    // No guest boots far enough to react to the power button: do not wait long for a shutdown.
+    // No guest boots far enough to react to the power button, so do not wait long for a shutdown.
     driver = virtualBoxDriver(join(box.folder, 'driver'), process.env, { shutDownWithin: 1500 })
     // A guest of another fleet, made first so that the image is converted only once.
     const { record } = await makeGuest(driver, box)

@@ -254,7 +254,7 @@ describe.skipIf(!labIsHere)('cleanup of a lab', () => {
   })
 
   test('leaves nothing behind when a lab fails to start', async () => {
-    // Other tests use the common directory concurrently. The name of this one also names the control groups.
+    // Other tests use the common directory concurrently. The control groups are also named after this test's directory.
     const folder = await mkdtemp(join(tmpdir(), 'failing-'))
     vi.stubEnv('TMPDIR', folder)
     await expect(startLab({ hosts: 2, sshdOptions: { Nonsense: 'yes' } })).rejects.toThrow(

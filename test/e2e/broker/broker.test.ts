@@ -54,7 +54,9 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   const start = (...args: readonly string[]) =>
     spawn(program, args, { env: ana.env, cwd: ana.folder })
 
-  /** Runs fleet, and reports as `alone` whether it parsed its command line itself instead of the broker. */
+  /**
+   * Runs fleet, and reports as `alone` whether it parsed its command line itself instead of leaving that to the broker.
+   */
   async function answersAlone(args: readonly string[], input = '') {
     const file = join(ana.folder, 'loaded')
     const hook = join(ana.folder, 'hook.cjs')
@@ -144,7 +146,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       await host.exec('docker run -d --name sleeper bb:1 sleep 1000')
       await host.exec("docker run --name talker bb:1 sh -c 'seq 100000; echo trouble >&2'")
       await ana.fleet(['ps', '--all', '-q'])
-      // The broker loads the code for this after it has served the first commands.
+      // The broker loads the code for this command only after it has served its first commands.
       await vi.waitFor(async () => expect((await answersAlone(['ps'])).alone).toBe(false), 120_000)
       // In its first second, the age of a container is worded differently.
       await vi.waitFor(

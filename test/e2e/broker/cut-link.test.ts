@@ -13,8 +13,9 @@ const silent = ['sh', '-c', 'echo once; sleep 600']
 const much = ['sh', '-c', 'cat /dev/zero']
 
 /**
- * Arguments of commands that run when the connection is cut, for docker, and for fleet with docker, without docker, and
- * without the broker. Each of these four cases has its own containers, since an engine copies one at a time.
+ * Returns the arguments of the commands that are running when the connection is cut. Each of the four ways to run them
+ * (docker, and fleet with docker, without docker, and without the broker) has separate containers, since an engine
+ * handles only one copy from or to a container at a time.
  */
 const wordsOf = (way: number) => [
   ['exec', 'app', ...shell],
@@ -120,7 +121,7 @@ describe.skipIf(!labIsHere)('a running command', () => {
     await Promise.all(running.map(({ begun }) => begun))
     const before = await connections()
     const waiting = [begin(['docker', '-H', socket, ...mute]), begin(fleet(mute))]
-    const used = 1 + 2 // fleet's own connection, and one for each docker
+    const used = 1 + 2 // one connection for fleet itself, and one for each docker
     await expect.poll(connections).toBeGreaterThanOrEqual(before + used)
     await cut()
     try {

@@ -48,7 +48,7 @@ describe.skipIf(!labIsHere)('the broker with the openssh client', () => {
     expect(run.stdout.trim().split('\n').toSorted()).toEqual(['h1 | h1', 'h2 | h2'])
     const passed = await ana.fleet(['ssh', 'h1', '--', 'exit 7'], openssh)
     expect(passed.code).toBe(7)
-    expect(await logins()).toBe(before + 1) // the broker's, for all commands
+    expect(await logins()).toBe(before + 1) // the broker's login, which all commands share
   })
 
   test('is shown by status and inspect', async () => {

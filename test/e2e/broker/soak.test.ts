@@ -10,11 +10,14 @@ import { testIf } from '../../support/vitest/test-if.ts'
 
 /** Duration of the undisturbed streams, in seconds. Set FLEET_SOAK_SECONDS to minutes for a long run. */
 const flowSeconds = Number(process.env['FLEET_SOAK_SECONDS'] ?? 5)
-/** Number of times that clients start and die. */
+/** Number of times that clients are started and killed. */
 const cycles = Math.max(5, Math.round(flowSeconds / 20))
 /** Size of the logs to read, in megabytes. */
 const logMegabytes = Number(process.env['FLEET_SOAK_LOG_MB'] ?? 30)
-/** Time within which every stream must fail after its connection is silent (dead after 12 s), in milliseconds. */
+/**
+ * Time, in milliseconds, within which every stream must fail once its connection is silent (it counts as dead after 12
+ * s).
+ */
 const silenceMs = 120_000
 
 const lost = /^code [15]: [^]*the connection to (?:h1|the engine) was lost/
@@ -50,7 +53,7 @@ async function collectSize(program: string, words: readonly string[], options: S
   return { code, size }
 }
 
-/** Waits until all streams have new lines. Resolves to the gaps in their lines. */
+/** Waits until all streams have new lines. Resolves to the gaps found in their lines. */
 async function flows(all: readonly Followed[]): Promise<readonly string[]> {
   const before = all.map(({ lines }) => lines())
   const haveContinued = () => all.every(({ lines }, index) => lines() > (before[index] ?? 0) + 5)
@@ -58,7 +61,7 @@ async function flows(all: readonly Followed[]): Promise<readonly string[]> {
   return all.flatMap(({ gaps }) => gaps)
 }
 
-/** Checks that all streams end within `withinMs` milliseconds, each with the error of its kind. */
+/** Checks that all streams end within `withinMs` milliseconds, each with the error expected for its kind. */
 async function endClearly(
   what: string,
   all: readonly Followed[],
@@ -132,7 +135,7 @@ describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %
   const by = (count: number, kind: string, argv: readonly string[]) =>
     Array.from({ length: count }, () => followBy(kind, argv, { env: ana.env, cwd: ana.folder }))
 
-  /** Starts 30 streams: of fleet, of docker with a socket and with a context, and of an SDK. */
+  /** Starts 30 streams: from fleet, from docker with a socket and with a context, and from an SDK. */
   async function followAll(): Promise<readonly Followed[]> {
     const logs = ['logs', '-f', '--tail', '1', 'app']
     const all = [
@@ -250,7 +253,7 @@ describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %
       })
       for (const { kill } of all) kill()
       expect(during.memory).toBeLessThan(before.memory + 100_000)
-      // A broker that reads logs itself takes seconds to respond.
+      // If the broker read the logs itself, it would take seconds to respond.
       expect(quantiles(busy).median).toBeLessThan(10 * quantiles(idle).median)
     },
     1_800_000 + logMegabytes * 2_000,
@@ -272,7 +275,7 @@ describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %
       const watch = [program, '--all', 'events']
       const events = followBy('events', watch, { env: ana.env, cwd: ana.folder })
       const lose = async () => {
-        await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // repeated until it was connected
+        await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // repeated until the stream has been connected
         return events.said()
       }
       const report = /1 of 2 machines failed\n  h1: /

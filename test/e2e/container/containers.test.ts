@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
       const steady = (rows: typeof own) =>
         rows.map(({ CreatedAt = '', Mounts = '', RunningFor: _, Status: __, ...row }) => ({
           ...row,
-          Mounts: Mounts.split(',').sort(), // the engine returns them in any order
+          Mounts: Mounts.split(',').sort(), // the engine returns them in no particular order
           CreatedAt: Date.parse(CreatedAt.replace(/ [A-Z]+$/, '')),
         }))
       expect({ words, rows: steady(own) }).toEqual({ words, rows: steady(docker) })
@@ -381,7 +381,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
       .split('\u001B[?1049h')
     expect(live).toContain('shown')
     expect(live.lastIndexOf('\u001B[?25h')).toBeGreaterThan(live.lastIndexOf('\u001B[?25l'))
-    expect(after).toContain('shown') // the last table remains
+    expect(after).toContain('shown') // the last table stays on the screen
     expect(screen).toMatch(reason)
     expect(after).toMatch(/ended with [1-9]/)
   })

@@ -230,7 +230,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
   test('one sshd receives at most ten concurrent logins, even without the broker', async () => {
     const [first] = lab.hosts as [LabHost]
     const log = '/var/log/sshd.log'
-    // Four more than ten, because sshd notices the end of a login a moment after fleet.
+    // Fourteen instead of ten, because sshd notices the end of a login a moment later than fleet.
     await first.exec(
       `echo MaxStartups 14:100:14 >>/etc/ssh/sshd_config; kill -HUP "$(cat /run/sshd.pid)"; >${log}`,
     )

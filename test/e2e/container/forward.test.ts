@@ -255,7 +255,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
   test('completion offers what the broker has seen, without connecting', async () => {
     const complete = async (...words: string[]) =>
       (await fleet('__complete', ...words)).split('\n').map((line) => line.split('\t')[0])
-    // On a busy computer, an answer can be too late for one Tab, and is offered at the next.
+    // On a busy computer, a name may arrive too late for one Tab press; it is then offered at the next one.
     const offers = (...words: string[]) => expect.poll(() => complete(...words))
     await fleet('ps', '-m', 'h1')
     await fleet('images', '-m', 'h1')

@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)('a host with Podman', () => {
 
   test('runs, lists and executes commands in containers', async () => {
     expect(await print('-m', 'h1', 'image', 'ls', '--format', '{{.Repository}}')).toContain('bb')
-    // Without --rm in the foreground: Podman 4.3 may wait forever for the removal of an exited container.
+    // Not run in the foreground with --rm: Podman 4.3 may wait forever for the removal of an exited container.
     await print('-m', 'h1', 'run', '-d', '--name', 'once', 'bb:1', 'echo', 'hello')
     await expect.poll(() => print('-m', 'h1', 'logs', 'once')).toBe('hello\n')
     await print('-m', 'h1', 'container', 'rm', '-f', 'once')

@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     await fleet('-m', 'h1', 'run', '-d', '--name', 'talk', 'bb:1', 'sh', '-c', talk)
   })
 
-  /** A container that prints a line of JSON and wide characters, and then nothing. */
+  /** A container script that prints a line of JSON and a line of wide characters, and then nothing. */
   const talk = `echo '{"level":"info","msg":"hello there","user":7}'; echo '日本語 ok'; sleep 3600`
 
   afterAll(async () => {
@@ -58,7 +58,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     await top.until(/h2 +running .*%.*1\/1/)
     top.type('2')
     await top.until(/talk +h1 +running/)
-    await top.until(/web +h1 +running .*\d%/) // its usage was read
+    await top.until(/web +h1 +running .*\d%/) // its usage has been read
     await fleet('-m', 'h1', 'run', '-d', '--name', 'new', 'bb:1', 'sleep', '3600')
     await top.until(/new +h1 +running/)
     top.type('6')
@@ -117,7 +117,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     top.type(':container inspect --format {{.Name}}\r')
     await top.until(/\$ fleet container inspect .* h1\/web h2\/web/)
     await top.until(/Press Enter/)
-    top.type('\u0003') // for the command only
+    top.type('\u0003') // interrupts only the command
     top.type('\r')
     await top.until(/2 marked/)
     top.type('q')
@@ -161,7 +161,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     await h2.startSshd()
     await top.until(/h2 +running .*1\/1/)
     top.type('2/role=h2\r')
-    await top.until(/web +h2 +running .*\d%/) // its usage is read again
+    await top.until(/web +h2 +running .*\d%/) // its usage is being read again
     top.type('q')
     expect(await top.ended).toBe(0)
   })

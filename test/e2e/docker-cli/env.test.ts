@@ -50,7 +50,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     onTestFinished(() => void started.kill('SIGKILL'))
     return started
   }
-  /** Resolves to the output of such a shell. */
+  /** Resolves to the output of a shell that `startShell` starts. */
   async function inShell(script: string, input = ''): Promise<string> {
     const shell = startShell(script)
     shell.stdin?.end(input)

@@ -34,7 +34,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
   const fleet = (...words: string[]) =>
     ana.fleet(words, { env: { ...aws.environment, FLEET_CHECKIP_URL: checkIp.url } })
 
-  /** Creates hosts, and an inventory with them. */
+  /** Creates hosts and an inventory that contains them. */
   const make = async (...all: readonly Readonly<Record<string, unknown>>[]) => {
     const trials = all.map(
       (options, index) => new AwsTrial(checkIp.url, options, { name: `web-${index + 1}` }),

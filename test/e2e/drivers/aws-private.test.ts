@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect(await fleet(['plan'])).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     await succeed(['broker', 'stop'])
 
-    // The instance ID is used: nothing answers at this address.
+    // Nothing answers at this address, so the instance ID must be used.
     await rewrite((text) => text.replace(/address: \S+/, 'address: 10.99.99.99'))
     await cli.forgetCalls()
     await cli.mode('')

@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
-    // An operator is authorized only in fleet's block, from which the key can be removed.
+    // Operators are authorized only in fleet's block, from which their keys can be removed.
     const launch = aws.calls.find(({ action, executed }) => action === 'RunInstances' && executed)
     const sent = Buffer.from(launch?.parameters['UserData'] ?? '', 'base64').toString()
     expect(sent).toContain('ssh_authorized_keys')
@@ -89,7 +89,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const before = await ana.inventory()
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     await isEmpty()
-    // As in a clone of the inventory without the removal.
+    // As in a clone of the inventory that does not have the removal yet.
     await writeFile(join(ana.folder, 'machines.yaml'), before)
     const stale = await fleet('plan')
     expect(stale.code).toBe(1)
@@ -160,7 +160,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const before = aws.calls.length
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     const looks = aws.calls.slice(before).map(({ action, region }) => `${action} ${region}`)
-    expect(looks.filter((look) => look === `DescribeInstances ${aws.region}`)).toHaveLength(2) // one for orphans
+    expect(looks.filter((look) => look === `DescribeInstances ${aws.region}`)).toHaveLength(2) // one looks for orphans
     const words = ['type=t3.medium', 'disk=40', 'tags=team=red,tier=1', 'ports=80']
     expect(await fleet('set', 'web-1', ...words)).toMatchObject({ code: 0 })
     const { code, stdout } = await fleet('plan')
@@ -169,7 +169,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
       '~ web-1: change (type t3.small -> t3.medium, disk 20 -> 40, tags team=blue -> team=red,tier=1, ports none -> 80/tcp; the host will be stopped temporarily)',
     )
 
-    // Killed when EC2 is about to change the type: the host is stopped then.
+    // fleet is killed when EC2 is about to change the type; at that point, the host is stopped.
     await ana.fleet(['apply', '--yes'], {
       env: aws.environment,
       said: (stderr, pid) => {
@@ -197,7 +197,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(left).toMatchObject({ code: 1 })
     expect(left.stderr).toContain('fleet apply --destroy web-1')
     expect(await instanceId()).toBe(id)
-    // Killed during the removal of the old host, the next apply continues without another consent.
+    // If fleet is killed while removing the old host, the next apply continues without asking for consent again.
     await ana.fleet(['apply', '--yes', '--destroy', 'web-1'], {
       env: aws.environment,
       said: (stderr, pid) => {
@@ -289,7 +289,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const count = `sudo grep "Accepted publickey" /var/log/sshd.log | grep -cF ${key}`
     const logins = await fleet('ssh', 'web-1', '--', count)
     expect(Number(logins.stdout)).toBeGreaterThan(1)
-    expect(Number(logins.stdout) - 1).toBeLessThanOrEqual(3) // without the login of this command
+    expect(Number(logins.stdout) - 1).toBeLessThanOrEqual(3) // not counting the login of this command
 
     const { instances, groups, keyPairs } = await aws.world()
     for (const { tags } of [...instances, ...groups, ...keyPairs]) {
@@ -412,7 +412,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
     const second = await instanceId()
     expect(second).not.toBe(first)
-    // If another user terminated it, the user has to decide what to do.
+    // If the instance was terminated outside of fleet, the user has to decide what to do.
     expect(await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': second })).toMatchObject({
       code: undefined,
     })

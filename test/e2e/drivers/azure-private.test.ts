@@ -102,7 +102,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     expect(exported.stdout).not.toContain('web-1')
     expect(exported.stderr).toMatch(/only fleet can connect to: web-1/)
 
-    // The session at the Bastion is closed, as with Ctrl-C.
+    // The session at the Bastion is closed, just as it is after Ctrl-C.
     await cli.forgetCalls()
     await succeed(['broker', 'stop'])
     await untilGone(tunnel)

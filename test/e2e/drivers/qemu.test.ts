@@ -13,7 +13,8 @@ import { labIsHere } from '../../support/lab/lab.ts'
 import { runProgram } from '../../support/lab/process.ts'
 import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
-// The whole life of one virtual machine whose Debian boots like a distribution's image. Emulated, and therefore slow.
+// Tests the whole life of a virtual machine whose Debian boots like a distribution's image. The machine is emulated,
+// and therefore slow.
 
 /** Serves a file on loopback, like a distribution's download page. Resolves to its URL. */
 async function serve(file: string) {
@@ -81,7 +82,7 @@ describe.skipIf(!labIsHere)('a QEMU virtual machine', () => {
     await fleet('snapshot', 'save', 'dev', 'busy')
     await fleet('stop', 'dev')
     expect((await ana.fleet(['status'])).stdout).toMatch(/dev.*stopped/)
-    // Started from its saved memory, which takes seconds; booting again would take minutes.
+    // The machine resumes from its saved memory, which takes seconds; booting again would take minutes.
     await fleet('snapshot', 'restore', 'dev', 'busy')
     expect(await port()).toBe(way)
     expect((await fleet('ps')).stdout).toContain('keeper')

@@ -14,7 +14,7 @@ beforeEach(async () => {
 })
 afterEach(() => ana[Symbol.asyncDispose]())
 
-/** Environment without QEMU: a command that fails with `noQemu` was not stopped by a missing consent. */
+/** An environment without QEMU: a command that fails with `noQemu` was not stopped for lack of consent. */
 const env = { PATH: '/usr/lib/no-programs' }
 const noQemu = /QEMU is not installed/
 

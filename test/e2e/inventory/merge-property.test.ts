@@ -13,7 +13,7 @@ import { makeRepository } from '../../support/inventory/repository.ts'
 
 const run = promisify(execFile)
 
-/** One change by a user; it may have no effect on missing entries. */
+/** One change by a user; if the entry to change is missing, it may have no effect. */
 type Edit = (store: InventoryStore) => Promise<void>
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'

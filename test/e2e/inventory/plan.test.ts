@@ -114,7 +114,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
 
   test('neighboring machines added on two branches merge in a clone with fleet init', async () => {
     git(ben, 'checkout', '--quiet', '-b', 'ben')
-    const borrowed = join(ben.home, 'borrowed') // it is authorized on all hosts, so Ben does not keep it
+    const borrowed = join(ben.home, 'borrowed') // this key is authorized on all hosts, so Ben does not keep it
     await cp(lab.identity.file, borrowed)
     const bens = ['--name', 'web-3', '--accept-new', '-i', borrowed]
     expect(await ben.fleet(['adopt', `root@${addressOf(2)}`, ...bens])).toMatchObject({ code: 0 })

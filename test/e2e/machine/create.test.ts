@@ -9,7 +9,7 @@ import {
 import { checkJsonOutput } from '../../support/json-output.ts'
 import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
-// Creation at a provider whose servers accept no logins: the output until then, and after an interruption.
+// Creation with a provider whose servers accept no logins: the output until fleet waits, and after an interruption.
 
 /** The step at which all creations here wait. */
 const waiting = 'wait for SSH'
@@ -33,7 +33,7 @@ afterEach(() => ana[Symbol.asyncDispose]())
 
 const fleet = (...args: string[]) => ana.fleet(args, { env: cloud.env })
 
-/** Runs fleet without a terminal, and interrupts it once it has printed `at` for that many machines. */
+/** Runs fleet without a terminal, and interrupts it once it has printed `at` for the given number of machines. */
 function fleetUntil(at: string, args: readonly string[], machines = 1) {
   let isStopped = false
   return ana.fleet(args, {

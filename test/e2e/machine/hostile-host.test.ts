@@ -258,7 +258,10 @@ const top = (name: string) => entry({ name, type: '5', mode: 0o755 })
 const found = (kind: string, name: string, link = '') =>
   [kind, link, name, ''].join('\0').concat('\0')
 
-/** Returns the behavior of a host that answers the inspection before a copy with `look`, then sends an archive. */
+/**
+ * Returns the behavior of a host that answers the inspection before a copy with `look`, and then sends `parts` as the
+ * archive.
+ */
 const sending = (look: string, ...parts: Buffer[]) => ({
   output: (command: string) =>
     command.includes('tar -cf') || / -cf - /.test(command)
@@ -266,7 +269,7 @@ const sending = (look: string, ...parts: Buffer[]) => ({
       : look,
 })
 
-/** Copies into a directory next to others, and resolves to the result and the names of all new files. */
+/** Copies into a directory that has neighboring files. Resolves to the result and the names of all new files. */
 async function copyFrom(path: string) {
   const home = await mkdtemp(join(ana.folder, 'copy-'))
   const cwd = join(home, 'work/downloads')

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
-// A host that refuses connections: nothing listens on this port.
+// Arguments for adopting a host that refuses connections: nothing listens on this port.
 const adopt = ['adopt', 'ana@127.0.0.1:1', '--name', 'web-1', '--accept-new']
 
 let ana: TestUser

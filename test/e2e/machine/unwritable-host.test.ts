@@ -5,7 +5,7 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
-/** How a user's home directory and the engine settings become unwritable, and the resulting error message. */
+/** Ways to make a user's home directory and the engine settings unwritable, with the resulting error messages. */
 const faults = [
   ['on a full disk', 'size=64k', 'head -c 100000 /dev/zero > $folder/full', 'No space left'],
   ['on a read-only file system', 'size=1m', 'mount -o remount,ro $folder', 'Read-only file system'],

@@ -48,7 +48,7 @@ describe.skipIf(!labIsHere)('completion', () => {
     return stdout.split('\n').filter((line) => line !== '')
   }
 
-  /** Resolves to the completions of bash for the last of `words`. */
+  /** Resolves to the completions that bash offers for the last of `words`. */
   const inBash = (...words: string[]) =>
     run(
       'bash',
@@ -57,7 +57,7 @@ COMP_LINE='fleet ${words.join(' ')}'; COMP_POINT=\${#COMP_LINE}
 _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     )
 
-  /** Resolves to the completions of fish at the end of `line`. */
+  /** Resolves to the completions that fish offers at the end of `line`. */
   const inFish = (line: string) =>
     run('fish', `fleet completion fish | source; complete -C '${line}'`)
 

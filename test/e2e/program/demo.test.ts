@@ -37,7 +37,7 @@ describe.skipIf(!labIsHere)('npm run demo', () => {
   })
 
   test('changes nothing if it cannot run, and reports its requirements', async () => {
-    // a user namespace without any user: not root, but able to read this checkout at any path
+    // a user namespace without any mapped user: not root, but able to read this checkout at any path
     const asNobody = ['--user', process.execPath, join(scripts, 'demo.mjs')]
     await expect(run('unshare', asNobody)).rejects.toMatchObject({
       code: 1,

@@ -31,7 +31,10 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-/** Returns the arguments and environment that Node.js received, run with `shell` or the script's own interpreter. */
+/**
+ * Runs the launcher with `shell` or the script's own interpreter. Returns the arguments and environment that Node.js
+ * receives.
+ */
 function launch(
   words: readonly string[],
   { path, shell }: { path?: string; shell?: string[] } = {},
@@ -117,7 +120,7 @@ describe('the launcher', () => {
     expect(stderr).toBe('fleet: cannot find node on the PATH; install Node.js 20.19 or later\n')
   })
 
-  /** The Node.js that runs the tests, and the latest of each later release that fleet supports. */
+  /** The Node.js that runs the tests, and the latest version of each later release line that fleet supports. */
   const releases = [
     { release: 'that runs the tests', major: undefined },
     ...[22, 24, 26].map((major) => ({ release: String(major), major })),

@@ -136,7 +136,7 @@ test('init in the directory of another inventory asks first', async () => {
 test.skipIf(process.platform !== 'linux')(
   'SIGTERM terminates a command that computes, regardless of its inventory',
   async () => {
-    // The YAML parser takes seconds for it; the signal arrives during that time.
+    // The YAML parser takes seconds for this inventory; the signal arrives during that time.
     const keys = Array.from({ length: 220_000 }, (_, n) => `k${n}: &a${n} 1\n`).join('')
     await writeFile(inFolder('machines.yaml'), `version: 1\nid: 0123abcd\n${keys}`)
     const child = spawn(process.execPath, [program, 'ls'], { cwd: ana.folder, env: ana.env })
@@ -146,7 +146,7 @@ test.skipIf(process.platform !== 'linux')(
         /^(?:\S+ ){13}(\d+)/.exec(
           (await readFile(`/proc/${child.pid}/stat`, 'utf8')).replace(/\(.*\)/, 'fleet'),
         ) ?? []
-      expect(Number(ticks)).toBeGreaterThan(50) // hundredths of a second
+      expect(Number(ticks)).toBeGreaterThan(50) // in hundredths of a second
     }, 600_000)
     child.kill('SIGTERM')
     expect(await ended).toEqual([null, 'SIGTERM'])

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** Entry in the output of `npm pack --json` for a package. */
+/** A package's entry in the output of `npm pack --json`. */
 interface Packed {
   readonly filename: string
   readonly size: number
@@ -24,7 +24,7 @@ describe('the package', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-package-'))
-    // The build exists; packing with scripts would replace it while other tests use it.
+    // The build exists; packing with scripts would replace it while other tests are using it.
     const answer = npm('pack', '--json', '--ignore-scripts', '--pack-destination', folder)
     ;[packed] = JSON.parse(answer) as [Packed]
     const tarball = join(folder, packed.filename)

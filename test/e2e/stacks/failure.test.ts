@@ -72,7 +72,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
 
   test('is locked by one of two operators, and the other sees who that is, or waits', async () => {
     const [h1] = shop.hosts as [LabHost]
-    // Healthy when the file exists.
+    // The service is healthy once the file exists.
     await shop.lay({ 'shop/compose.yaml': composeFile('gated', 'test -e /gate/open', 9999) })
     const others: ReturnType<StackLab['fleet']>[] = []
     const first = await shop.fleet('deploy --yes --on h1', {
@@ -123,7 +123,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
   }
 
   test('is deployed to a percentage of its machines at a time', async () => {
-    await setFields({ wait: 300, batch: here ? '50%' : '70%' }) // 2 of 5, 2 of 3
+    await setFields({ wait: 300, batch: here ? '50%' : '70%' }) // 2 of 5, or 2 of 3
     await shop.lay({ 'shop/compose.yaml': composeFile('half', 'test -e /gate/half', 9999) })
     const [h1] = shop.hosts as [LabHost]
     const begun: string[][] = []
@@ -136,7 +136,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
           begun.push(locked)
           void h1.exec('touch /srv/gate/half')
         }
-        // in place of h1, while h2 waits
+        // h3 starts in place of h1, while h2 is still waiting
         if (begun.length === 1 && locked.length > 2) {
           begun.push(locked)
           for (const host of shop.hosts) void host.exec('touch /srv/gate/half')

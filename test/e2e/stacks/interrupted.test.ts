@@ -41,7 +41,7 @@ secrets: { password: { file: ./password } }
 interface DeploymentState {
   readonly host: LabHost
   readonly stderr: string
-  /** Actions of container events since the deployment started. */
+  /** Actions of the container events since the deployment started. */
   readonly events: readonly string[]
   /** Text that each changed file contains. */
   readonly text: string
@@ -78,7 +78,7 @@ const points: Readonly<Record<string, (seen: DeploymentState) => boolean>> = {
     currentOf(host) === String(number) && !existsSync(inStore(host, 'lock.json')),
 }
 
-/** Points tested with compose on the hosts by default. FLEET_TEST_POINTS=all tests every point. */
+/** Points that are tested by default with compose on the hosts. FLEET_TEST_POINTS=all tests every point. */
 const fewPoints = new Set([
   'while it sends files',
   'when it starts compose',
@@ -108,7 +108,7 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
   })
   afterAll(() => shop?.[Symbol.asyncDispose]())
 
-  /** Deploys `text` in all files with one kind of compose. */
+  /** Writes `text` to all files, and deploys them with compose on this computer (`here`) or on the hosts. */
   async function deployFirst(here: boolean, text: string): Promise<void> {
     await layTexts(text)
     env = here ? {} : { PATH: shop.ana.nodeOnly }
@@ -119,7 +119,7 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
   const layTexts = (text: string): Promise<void> =>
     shop.lay({ 'shop/app/version': text, 'shop/app.conf': text, 'shop/password': text })
 
-  /** Deploys, and kills fleet once `isReached` returns true. On a busy computer, fleet may have exited before. */
+  /** Deploys, and kills fleet once `isReached` returns true. On a busy computer, fleet may have exited before that. */
   async function deployUntil(
     isReached: (seen: DeploymentState) => boolean,
     text: string,

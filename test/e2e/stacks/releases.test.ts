@@ -138,7 +138,7 @@ describe.skipIf(!canDeployStacks).each(kinds)('releases of a stack with $kind', 
     await ok('deploy --yes')
     expect(await inWeb(h2, 'cat /version /conf')).toBe('twosecond')
     expect(await imageOf(h1)).not.toBe(before)
-    // without the build context, and after an ordinary prune
+    // works without the build context, and after an ordinary prune
     await rm(join(ana.folder, 'shop'), { recursive: true })
     for (const host of lab.hosts) await onHost(host, 'docker image prune --force')
     const said = await ok('stack rollback shop --yes')
@@ -173,7 +173,7 @@ describe.skipIf(!canDeployStacks).each(kinds)('releases of a stack with $kind', 
     const folder = await mkdtemp(join(tmpdir(), 'registry-'))
     const registry = await startRegistry(folder, lab.network.address)
     const image = (tag: number) => `${registry.name}/app:${tag}`
-    /** Pushes an image with a file and a volume. The host keeps its previous image under that name. */
+    /** Pushes an image with a file and a volume. On the host, the name continues to refer to the previous image. */
     const push = async (tag: number, version: string): Promise<void> => {
       const name = image(tag)
       const { code, stderr } = await h1.exec(

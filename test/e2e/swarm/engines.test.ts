@@ -11,7 +11,10 @@ import {
 
 // Other swarm tests use the engine of this computer's Debian release. These use the newest engine, and a mix of both.
 
-/** Returns a Compose file without virtual IP addresses and routing mesh: they require IPVS (the kernel may lack it). */
+/**
+ * Returns a Compose file without virtual IP addresses and the routing mesh: both require IPVS, which the kernel may
+ * lack.
+ */
 const composeFile = (mode: string) => `
 services:
   web:

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 
-/** New roles of machines, and the steps of the resulting changes in their order. */
+/** New roles of machines, and the steps of the resulting changes, in order. */
 interface Turn {
   readonly roles: Readonly<Record<string, 'manager' | 'web' | 'none'>>
   readonly steps: readonly string[]
@@ -57,7 +57,7 @@ describe.skipIf(!labIsHere)('apply killed at any step', () => {
     for (const step of steps) if (await swarm.applyUntil(step)) killed.push(step)
     await swarm.ok('apply --yes --timeout 60')
     expect(await swarm.plan()).toEqual(nothingToDo)
-    // Engines may have completed what a killed apply requested: then the step is not repeated.
+    // If the engines have completed what a killed apply requested, the step is not repeated.
     expect(killed.length).toBeGreaterThanOrEqual(steps.length - 2)
     await swarm.save()
     expect(swarm.id).toMatch(/^[a-z0-9]{25}$/)

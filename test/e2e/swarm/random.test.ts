@@ -30,7 +30,10 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
 
   const isUp = (name: string): boolean => !stopped.has(name) && !killed.has(name)
 
-  /** Resolves to the nodes listed by a running manager, by host, once a leader is elected (hosts may have stopped). */
+  /**
+   * Resolves to the nodes that a running manager lists, keyed by host, once a leader has been elected (hosts may have
+   * stopped).
+   */
   async function nodes(): ReturnType<SwarmLab['nodes']> {
     const from = [...roles.keys()].filter(isUp)
     let found: Awaited<ReturnType<SwarmLab['nodes']>> = {}
@@ -45,7 +48,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
     return found
   }
 
-  /** Resolves to role, availability and state of the nodes, by host. */
+  /** Resolves to the role, availability and state of each node, keyed by host. */
   const described = async (): Promise<object> =>
     Object.fromEntries(
       Object.entries(await nodes()).map(([name, { Spec, Status }]) => [
@@ -62,12 +65,12 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
     return code === 0
   }
 
-  /** Returns the machines whose roles change: h5 remains a worker, because the plan reports a swarm without workers. */
+  /** Returns the machines whose roles change. h5 remains a worker, because the plan reports a swarm without workers. */
   const changing = (): readonly string[] => [...roles.keys()].filter((name) => name !== 'h5')
 
   const apply = () => fleet('apply --yes --timeout 60')
 
-  /** Resolves to whether most managers would still run if a host lost power. */
+  /** Resolves to whether most managers would still be running if the host `name` lost power. */
   async function canLose(name: string): Promise<boolean> {
     const managers = Object.entries(await nodes()).filter(([, { ManagerStatus }]) => ManagerStatus)
     const left = managers.filter(
@@ -76,7 +79,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
     return left.length > managers.length / 2
   }
 
-  /** Returns whether the inventory has a running manager other than a machine. */
+  /** Returns whether the inventory has a running manager besides the machine `name`. */
   const hasOtherManager = (name: string): boolean =>
     [...roles].some(([one, role]) => one !== name && role === 'manager' && isUp(one))
 
@@ -135,7 +138,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
 
   test(`keeps its quorum, and matches the inventory (seed ${seed}, ${count} steps)`, async () => {
     for (let index = 0; index < count; index += 1) {
-      // Every second change is a change of labels.
+      // Every second change is a label change.
       const step = index % 2 === 0 ? steps[0] : pick(steps.slice(1))
       await step?.()
       await nodes()

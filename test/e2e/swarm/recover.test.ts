@@ -36,7 +36,7 @@ describe.skipIf(!labIsHere)('a swarm with problems', () => {
   })
   afterAll(() => swarm?.[Symbol.asyncDispose]())
 
-  /** Drops packets to a TCP port of a host, or stops dropping them. */
+  /** Starts or stops dropping packets to a TCP port of a host. */
   const block = (name: string, port: number, from: string, on: boolean) =>
     swarm.on(
       name,
@@ -45,7 +45,7 @@ describe.skipIf(!labIsHere)('a swarm with problems', () => {
 
   test('has the ports between all members checked', async () => {
     const text = await swarm.ok('swarm check')
-    // 4 others connect to each of 3 managers on two ports, and to each of 2 workers on one
+    // 4 others connect to two ports of each of the 3 managers, and to one port of each of the 2 workers
     expect(text).toContain('prod: 32 of 32 connections between 5 members work')
     await block('h4', 7946, 'h1', true)
     const { code, stdout } = await swarm.ana.fleet(['swarm', 'check', 'prod', '--json'])
@@ -60,7 +60,7 @@ describe.skipIf(!labIsHere)('a swarm with problems', () => {
   })
 
   test('has the kernel modules of its members checked', async () => {
-    // A module in neither directory is neither loaded nor loadable.
+    // A module that is in neither directory is neither loaded nor loadable.
     await swarm.on(
       'h5',
       `${hide('/sys/module')} && { [ ! -e /lib/modules ] || ${hide('/lib/modules')}; }`,

@@ -12,7 +12,7 @@ import {
 } from '../../support/stacks/stack-lab.ts'
 import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 
-/** Prints a greeting and keeps running, or fails if MODE is `bad`. */
+/** Shell command that prints a greeting and keeps running, or fails if MODE is `bad`. */
 const serve =
   'echo "hello from $HOSTNAME"; [ "$MODE" != bad ] || { echo cannot start; exit 3; }; exec sleep 1000'
 
@@ -244,7 +244,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
             try {
               process.kill(pid, 'SIGCONT')
             } catch {
-              // it has exited
+              // the process has exited
             }
           }
           const second = ana.fleet(words, { env })

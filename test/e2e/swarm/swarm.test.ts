@@ -5,7 +5,7 @@ import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 import { makeTestUser } from '../../support/test-user.ts'
 
-/** Resolves to the command lines with a join token of processes that run during `work`. */
+/** Resolves to the command lines that contain a join token, among the processes that run during `work`. */
 async function tokensInArguments(work: () => Promise<unknown>): Promise<string[]> {
   const found: string[] = []
   const state = { isOver: false }

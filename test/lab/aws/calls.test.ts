@@ -10,7 +10,7 @@ import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const hosts = 50
 
-/** Number of calls by action, most frequent first. */
+/** Returns the number of calls of each action, most frequent first. */
 const countCalls = (aws: Aws, from: number): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
   for (const { action } of aws.calls.slice(from)) counts.set(action, (counts.get(action) ?? 0) + 1)
@@ -60,7 +60,7 @@ describe.skipIf(!labIsHere)(`EC2 calls for ${hosts} hosts`, () => {
       'DisableApiTermination.Value': value,
     })
 
-  /** Action of polling, whose count depends on how busy this computer is. */
+  /** The action used for polling; how often it is called depends on how busy this computer is. */
   const looks = 'DescribeInstances'
 
   test('are few for create, plan and rm', async () => {
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)(`EC2 calls for ${hosts} hosts`, () => {
     for (const [action, count] of Object.entries(others)) {
       expect([action, count <= hosts || action === looks]).toEqual([action, true])
     }
-    // One call describes the hosts, and one of each kind looks for resources without an entry.
+    // One call describes the hosts, and one call for each kind of resource looks for resources without an entry.
     expect(total(plan.counts)).toBeLessThanOrEqual(5)
     expect(rm.counts.get('TerminateInstances')).toBeLessThanOrEqual(10)
     expect(rm.counts.get('DeleteKeyPair')).toBe(hosts)

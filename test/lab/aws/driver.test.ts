@@ -596,7 +596,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await far.make()
       const scope = { id: '4f0c2f6e', options: [{}] }
       const near = await here.lifecycle.list(scope, quietCall())
-      expect(near.map(({ machine }) => machine)).toEqual(['web-1']) // only in the regions of the options
+      expect(near.map(({ machine }) => machine)).toEqual(['web-1']) // only in the regions that the options name
       const found = await here.lifecycle.list({ ...scope, everywhere: true }, quietCall())
       expect(new Map(found.map(({ machine, record }) => [machine, record.id]))).toEqual(
         new Map([
@@ -647,7 +647,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await trial.make()
       const stopping = trial.power.stop(trial.record, quietCall())
       await expect.poll(() => running(trial).state).toBe('stopping')
-      // The waiting stop may see the instance stopped or already running again.
+      // The pending stop may find the instance stopped or already running again.
       await Promise.allSettled([stopping, trial.power.start(trial.record, quietCall())])
       expect((await trial.observe())?.state).toBe('running')
     })

@@ -54,7 +54,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     await trial.make()
     return trial
   }
-  /** Returns access by a new driver, as in a separate command. */
+  /** Returns the peer access of a new driver, as used by a separate command. */
   const accessOf = () => newDriver().peerAccess as PeerAccess
   const open = (trial: AwsTrial, call = quietCall(), group = prod) =>
     accessOf().open(trial.record, group, recordIn(trial), call)
@@ -250,7 +250,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
       await work()
       return aws.calls.filter(isChange).length - before
     }
-    // Between two changes, there is only one state in which it can be interrupted.
+    // Between two changes, there is only one state in which an operation can be interrupted.
     const opening = await changesOf(() => open(m1))
     const closing = await changesOf(() => close(m1))
     expect([opening, closing]).toEqual([3, 2])
@@ -294,7 +294,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
       await trial.remove()
       const scope = { id: prod.fleet, options: [{}] }
       const left = (await newDriver().lifecycle?.list(scope, quietCall())) ?? []
-      // If it is killed between the creation of the group and its record, gc finds the group.
+      // If fleet is killed after creating the group and before recording it, gc finds the group.
       for (const { record } of left) await trial.lifecycle.remove(record, quietCall())
       expect(left.length, `rm, after change ${n}`).toBeLessThanOrEqual(1)
       expect(await countWorld(aws), `rm, after change ${n}`).toEqual(nothing)

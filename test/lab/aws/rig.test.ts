@@ -40,7 +40,7 @@ async function launch(aws: Aws, words: Words = {}): Promise<string> {
   return textOf(itemsOf(answer, 'instancesSet')[0], 'instanceId') ?? ''
 }
 
-/** Resolves to the instance as DescribeInstances shows it, or to undefined when it does not. */
+/** Resolves to the instance as DescribeInstances shows it, or to undefined if it shows none. */
 async function look(aws: Aws, id: string): Promise<Tree | undefined> {
   const { tree } = await callEc2(aws, 'DescribeInstances', { 'InstanceId.1': id })
   return itemsOf(itemsOf(tree, 'reservationSet')[0], 'instancesSet')[0]

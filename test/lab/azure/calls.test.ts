@@ -91,13 +91,13 @@ test.each([
   )
   console.log(`${count} hosts in ${where}`, { create, plan, resize, ls, rm })
 
-  // Providers, sizes and the image are read once for all; quotas and an existing group a few times.
+  // Providers, sizes and the image are read once for all hosts; quotas and an existing group, a few times.
   expect(sum(create)).toBeLessThan(count * 13 + 60)
   expect(sum(plan)).toBeLessThanOrEqual(6)
   expect(sum(resize)).toBeLessThanOrEqual(1)
   expect(sum(ls)).toBe(2)
-  // After each removal, the shared network is checked for hosts; after the last one, it is deleted with its group.
-  // Concurrent last removals each find it empty.
+  // After each removal, the shared network is checked for hosts; after the last one, it is deleted with its group. If
+  // the last removals are concurrent, each of them finds the network empty.
   expect(sum(rm)).toBeLessThanOrEqual(
     count * (resourceGroup === undefined ? 4 : 10) + 4 * atOnce + 20,
   )

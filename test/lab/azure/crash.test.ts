@@ -1,6 +1,6 @@
 import { oneOfEach, testCrashes } from '../../support/azure/crash-table.ts'
 
-// The group of the host, and the group of the shared network.
+// Two groups: the host's, and the shared network's.
 testCrashes(
   'a separate resource group',
   {},

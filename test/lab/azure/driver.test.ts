@@ -77,7 +77,7 @@ describe('a host with a separate resource group', () => {
 
     const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
     expect(found).toMatchObject([{ machine: 'web-1', token: host.token }])
-    expect(found?.[0]?.parts).toHaveLength(parts.length) // with its group, without the network
+    expect(found?.[0]?.parts).toHaveLength(parts.length) // including its group, but not the network
     expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, seat.call())).toEqual([])
 
     await driver.lifecycle?.remove(found?.[0]?.record ?? { phase: 'ready' }, seat.call())
@@ -268,7 +268,7 @@ describe('hosts in an existing resource group', () => {
       ['web-3', hosts[2]?.token, 6],
     ])
     expect(listed[0]?.tags).toMatchObject({ 'fleet:machine': 'web-1' })
-    // One list per existing group, in pages of two; none of fleet's own groups except the network's.
+    // One listing per existing group, in pages of two. Of fleet's own groups, only the network's is listed.
     const lists = azure.exchanges
       .slice(before)
       .map(({ request }) => request.path.split('/').slice(3, 5).join('/').toLowerCase())
@@ -315,7 +315,8 @@ describe('hosts in an existing resource group', () => {
     await expect(seat.remove(host)).rejects.toThrow(refusal)
     await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(refusal)
     Object.assign(body, { tags })
-    // As after a removal interrupted after the virtual machine, with the security group owned by another user.
+    // As if a removal had been interrupted after deleting the virtual machine, and another user owned the security
+    // group.
     resources.delete(id)
     for (const [key, one] of resources)
       if (isSecurityGroup(key)) Object.assign(one.body, { tags: {} })
@@ -374,13 +375,16 @@ describe('the role in docs/drivers/azure.md', async () => {
     action,
     pattern: new RegExp(`^${action.replaceAll('.', String.raw`\.`).replaceAll('*', '.+')}$`, 'i'),
   }))
-  /** Actions that Azure checks implicitly: of resources that are joined, and of disks made with the machine. */
+  /**
+   * Actions that Azure checks implicitly: for resources that are joined, and for disks that are created with the
+   * machine.
+   */
   const implied = /\/join\/action$|^Microsoft\.Compute\/disks\//
   /** Actions for the user's own images. */
   const ownImages = /^Microsoft\.Compute\/(?:images|galleries)\//
-  /** Actions for swarm members: test/lab/azure/peer-groups.test.ts. */
+  /** Actions for swarm members, which test/lab/azure/peer-groups.test.ts covers. */
   const swarms = /^Microsoft\.Network\/applicationSecurityGroups\//
-  /** Action for changing tags of existing resources, which the conformance suite covers. */
+  /** The action that changes tags of existing resources, which the conformance suite covers. */
   const laterTags = /^Microsoft\.Resources\/tags\/write$/
 
   test('allows every operation of these tests, and no others', () => {
@@ -404,7 +408,7 @@ describe('the role in docs/drivers/azure.md', async () => {
   })
 })
 
-/** Creates a host as if by another user: its public address is in another group, and no name is one of fleet's. */
+/** Creates a host as another user might: its public address is in another group, and none of its names are fleet's. */
 async function makeTheirs(): Promise<{ id: string; name: string; group: string }> {
   const { store } = seat.azure
   const host = await seat.attempt(newAttempt(seat.options({ user: 'ana' })))

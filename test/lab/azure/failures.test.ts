@@ -596,7 +596,7 @@ describe('the login', () => {
     )
   })
 
-  // The first test with managed identities: MSAL keeps the first endpoint that a process has found.
+  // This must be the first test with managed identities: MSAL keeps the first endpoint that a process has found.
   test('can be a managed identity, whose endpoint is called without the proxy', async () => {
     const token = 'TOKEN-OF-IDENTITY'
     seat.azure.login.tokens.add(token)
@@ -691,7 +691,7 @@ describe('the login', () => {
     const kinds = refused.map(({ request }) =>
       request.path.replace(/^.*\/providers\/([^/]+\/[^/]+).*$/i, '$1'),
     )
-    // Refused once for each kind, or twice if two requests are concurrent.
+    // Each kind of resource is refused once, or twice if two requests are concurrent.
     expect(kinds.length).toBeLessThanOrEqual(new Set(kinds).size + 1)
     const used = puts()
       .filter(({ answer }) => answer.status < 300)

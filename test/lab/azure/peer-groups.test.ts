@@ -33,7 +33,7 @@ const make = async (name: string, given: Partial<Record<string, unknown>> = {}) 
   return host
 }
 
-/** Returns access by a new driver, as in a separate command. */
+/** Returns the peer access of a new driver, as used by a separate command. */
 const accessOf = () => seat.driverWith({}).peerAccess as PeerAccess
 
 const open = (host: Attempt, signal?: AbortSignal) =>
@@ -124,7 +124,7 @@ describe('the application security group of a swarm', () => {
         })
         expect(properties).not.toHaveProperty('sourceAddressPrefix')
       }
-      // The rules for SSH and against the rest of the network are unchanged.
+      // The rules for SSH and for isolation in the network are unchanged.
       expect(firewallOf(host).securityRules.map(({ name }) => name)).toEqual(
         expect.arrayContaining(['ssh', 'deny-shared-network']),
       )
@@ -170,7 +170,7 @@ describe('the application security group of a swarm', () => {
     const m1 = await make('m1')
     await open(m1)
     const { peerGroup: _group, ...resources } = m1.record.resources ?? {}
-    await seat.remove({ ...m1.record, resources }) // as an older version of fleet removes it
+    await seat.remove({ ...m1.record, resources }) // as an older version of fleet would remove it
     const found = await list()
     const orphan = found.find(({ machine }) => machine === 'prod')
     expect(orphan).toMatchObject({

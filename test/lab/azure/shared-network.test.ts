@@ -145,7 +145,7 @@ describe('the shared network', () => {
   test('is found by gc when it has no hosts, and as an empty group', async () => {
     const host = await create('web-1')
     const { network: _network, ...resources } = host.resources ?? {}
-    await seat.remove({ ...host, resources }) // as an older version of fleet removes it
+    await seat.remove({ ...host, resources }) // as an older version of fleet would remove it
     const found = await list()
     expect(found.map(({ machine, parts }) => [machine, parts])).toEqual([
       [west, [`resource group ${west}`, `virtual network ${west}`]],

@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
   })
   afterAll(() => lab[Symbol.asyncDispose]())
 
-  /** Connects to the first host, as one command does. */
+  /** Connects to the first host, as a command does. */
   async function connect(
     client: BrokerClient,
     {
@@ -296,7 +296,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
         return Name
       }
       expect(await asks()).toBe('h1')
-      // More streams than a connection allows sessions; each needs its own session if a process relays it.
+      // More streams than a connection allows sessions; a stream that a process relays needs a separate session.
       const way = await connect(client, { to })
       const dial = dialEngine(way, '/var/run/docker.sock', 'h1')
       const streams = await Promise.all(Array.from({ length: 20 }, dial))

@@ -67,7 +67,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     const [source = { path: '' }, target = { path: '' }] = places
     return await copyFiles(context, source, target, ({ bytes }) => progress(bytes))
   }
-  /** Interrupts a copy of a large file with `cut` once 1 MB is copied. Resolves to the error of the copy. */
+  /** Interrupts a copy of a large file with `cut` once 1 MB has been copied. Resolves to the error of the copy. */
   async function interrupt(from: string, to: string, cut: (abort: AbortController) => unknown) {
     const abort = new AbortController()
     let isCut = false

@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere)('copying an image', () => {
 
   test('copies to several machines concurrently, without the layers that they have', async () => {
     const copies = await copy('app:1', 'h1', 'h2', 'h3')
-    // All engines have the base layer, but not the layer above it.
+    // Before the copy, these engines have the base layer, but not the layer above it.
     expect(copies).toEqual(
       ['h2', 'h3'].map((machine) => ({
         machine,

@@ -15,7 +15,7 @@ interface Login {
 /** Parts of the lab that a breakage can use. */
 interface Bench {
   readonly host: LabHost
-  /** Public part and fingerprint of a key that only an SSH agent has, which no longer runs. */
+  /** Public key and fingerprint of a key pair that only an SSH agent has, which is no longer running. */
   readonly agentKey: { readonly publicKey: string; readonly fingerprint: string }
   /** Registers a function that is called at the end, for example to close connections that exhaust a server's limit. */
   readonly held: (dispose: () => void) => void
@@ -33,13 +33,13 @@ export interface Breakage {
   /** Set if the machine should have an engine. */
   readonly hasEngine?: true
   readonly via?: string
-  /** Breaks the host. Resolves to the login that the doctor must use, if not the default. */
+  /** Breaks the host. Resolves to the login that the doctor must use, if it is not the default. */
   readonly break: (bench: Bench) => Promise<Login | void>
   /** ID of the only check that is not ok. */
   readonly check: string
   readonly state?: 'warn'
   readonly says: RegExp
-  /** Pattern of the fix. Any text by default. */
+  /** Pattern that the suggested fix must match; by default, any text. */
   readonly fix?: RegExp
   /** Checks that are skipped because of the defect. */
   readonly skips?: readonly string[]
@@ -164,7 +164,7 @@ export const breakages: readonly Breakage[] = [
     name: 'max-startups',
     async break({ host, held }) {
       await startExtraSshd(host, extraPort, { MaxStartups: '1', LoginGraceTime: '600' })
-      // sshd refuses connections until it has noticed that the one of startExtraSshd is closed.
+      // sshd refuses connections until it notices that the connection opened by startExtraSshd has closed.
       for (let isHeld = false; !isHeld;) {
         const socket = connect({ host: host.address, port: extraPort })
         held(() => socket.destroy())
@@ -177,7 +177,7 @@ export const breakages: readonly Breakage[] = [
   },
   {
     name: 'changed-host-key',
-    // The record keeps the first key; the lab's knowledge of the new one is not used.
+    // The record keeps the first key, although the lab knows the new one.
     break: ({ host }) => host.replaceHostKey().then(() => {}),
     ...{
       check: 'host-key',

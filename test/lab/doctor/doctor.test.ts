@@ -19,7 +19,7 @@ interface Row {
   readonly fix?: string
 }
 
-/** Number of healthy machines: ports of sshd processes on one host. */
+/** Number of healthy machines, each of which is a port of an sshd process on one host. */
 const healthy = 50
 /** Maximum number of addresses that one sshd listens on. */
 const portsOfSshd = 16
@@ -69,7 +69,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
   let engines: Lab
   let ana: TestUser
   const disposals: (() => void)[] = []
-  /** Errors of breakages that failed, by name. */
+  /** Errors of the breakages that could not be applied, keyed by name. */
   const unbroken = new Map<string, unknown>()
   let rows: readonly Row[] = []
   let answer: Awaited<ReturnType<TestUser['fleet']>>
@@ -202,7 +202,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
       }
       expect(output).not.toMatch(/PRIVATE KEY/)
     }
-    expect(answer.stderr).toMatch(/ ssh \w+ /) // it was traced
+    expect(answer.stderr).toMatch(/ ssh \w+ /) // the login was traced
   })
 
   test(`reports ${healthy} healthy machines as healthy`, async () => {

@@ -17,7 +17,9 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
-/** Starts a server that answers each connection with the number of bytes it received before the end. */
+/**
+ * Starts a server that answers each connection with the number of bytes that it received before the client half-closed.
+ */
 async function serveSizes() {
   const server = createServer({ allowHalfOpen: true }, (client) => {
     let size = 0
@@ -39,7 +41,10 @@ async function ask(socket: Socket, ...parts: readonly (Buffer | string)[]): Prom
   return await text(socket)
 }
 
-/** Command of a server on port 7000 of the host that answers with the number of bytes it received before the end. */
+/**
+ * Command of a server on port 7000 of the host that answers with the number of bytes that it received before
+ * end-of-file.
+ */
 const sizesOnHost = [
   'perl',
   '-MIO::Socket::INET',

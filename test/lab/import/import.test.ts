@@ -12,7 +12,7 @@ import { hostOf } from '../../support/ssh/ssh-target.ts'
 const run = promisify(execFile)
 let lab: Lab
 
-/** Returns the prompt for a host's key, and what to type there. */
+/** Returns terminal steps that wait for `question` about a host's key, and type the answer at the prompt. */
 const answerAt = (question: string, type: string) => [
   { at: question, type: '' },
   { at: '[y/n/all/skip]', type },

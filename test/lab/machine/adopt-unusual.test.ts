@@ -41,7 +41,7 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
     )
   }
 
-  /** Resolves to the link-local address of the host, with the zone of this computer. */
+  /** Resolves to the host's link-local address, with the zone of this computer. */
   async function linkLocalAddress(): Promise<string> {
     const { stdout } = await host.exec('ip -6 -o addr show dev eth0 scope link')
     const [, address = ''] = /inet6 (fe80:[^/]+)/.exec(stdout) ?? []

@@ -53,7 +53,7 @@ const plain = () => ({ destination: `root@${host.address}`, name: name('m') })
 const trustKnown = (key: string) =>
   appendFile(join(operator.home, '.ssh/known_hosts'), `${host.address} ${key}\n`)
 
-/** Resolves to the error of adopting a host, and checks that the inventory is unchanged. */
+/** Resolves to the error with which adopting a host fails, and checks that the inventory is unchanged. */
 async function refused(request: AdoptRequest): Promise<unknown> {
   const before = await operator.inventory()
   const failure = await adopt(request).then(
@@ -68,7 +68,7 @@ async function refused(request: AdoptRequest): Promise<unknown> {
 const privateHost = (alias: string, to: LabHost): string =>
   `Host ${alias}\n  HostName 10.99.0.5\n  User root\n  ProxyCommand ${netcatLine(to).replaceAll('%', '%%')}\n`
 
-/** Lists files, containers and processes of a host that must not change; without the login records of sshd. */
+/** Lists the files, containers and processes of a host that must not change, except for sshd's login records. */
 async function snapshot(host: LabHost): Promise<string> {
   const { stdout } = await host.exec(`
     find /etc /srv /usr/local /var/lib/docker/containers -xdev -type f -printf '%p %s %T@ %m %u %g\\n' | sort

@@ -31,7 +31,7 @@ async function plan() {
 }
 
 test('a plan of a thousand machines in three regions takes one EC2 call each, in less than a second', async () => {
-  await plan() // loads the code of EC2
+  await plan() // loads the code for EC2
   ec2.asked.length = 0
   const { value: made, took } = await plan()
   expect(made).toMatchObject({ changes: [], drift: [], issues: [] })
@@ -40,7 +40,7 @@ test('a plan of a thousand machines in three regions takes one EC2 call each, in
   expect(observed.map(({ region }) => region).sort()).toEqual([
     ...['ap-south-1', 'eu-west-1', 'us-east-1'],
   ])
-  // The other calls look for resources without an entry: also one per region.
+  // The other calls, also one per region, look for resources without an entry.
   expect(questions).toHaveLength(6)
   expect(took).toBeLessThan(1000)
 })

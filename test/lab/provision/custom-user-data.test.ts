@@ -139,7 +139,7 @@ const same: typeof own = [
 ]
 
 describe.skipIf(!labIsHere)("the user's own user-data, merged by cloud-init itself", () => {
-  /** Results of merging each user-data with fleet's, by content. */
+  /** Results of merging each user-data with fleet's, keyed by content. */
   const joined = new Map<string | Uint8Array, Merged>()
   beforeAll(async () => {
     const contents = [...own, ...wrapped, ...same].map(([, content]) => content).concat(script)

@@ -65,7 +65,7 @@ machines:
     const made = await makePlan(fleet, { timeoutMs: 120_000, progress() {} })
     return { ...made, changes: made.changes.filter(({ action }) => action === 'engine-config') }
   }
-  /** Applies the changes that do not need a confirmation, or all with `confirmed`. */
+  /** Applies the changes that do not need confirmation, or all changes if `confirmed`. */
   async function apply(made: ChangePlan, confirmed = false): Promise<readonly Change[]> {
     await using fleet = operator.open()
     const inventory = await (await fleet.inventory()).read()
@@ -295,7 +295,7 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    // With the containerd image store, the engine has no other drivers.
+    // With the containerd image store, the engine has no other storage drivers.
     testIf(!store)('do not include another storage driver without a confirmation', async () => {
       await setEngine({ config: { 'storage-driver': 'vfs', ...features } })
       const [before, pid, made] = [await daemonJson(), await enginePid(), await plan()]

@@ -53,7 +53,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
     created = await createHost(
       { own: { file: 'own.yaml', content: Buffer.from(ownUserData) }, settings },
       { files: { 'etc/cloud/cloud.cfg.d/91_modules.cfg': moreModules } },
-      4000, // so that it has to be compressed
+      4000, // long enough that the user-data must be compressed
     )
   })
   afterAll(() => created[Symbol.asyncDispose]())
@@ -89,7 +89,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
       ...settings.config,
       'insecure-registries': ['10.0.0.7:5000'],
     })
-    // The engine lists its labels in any order.
+    // The engine lists its labels in no particular order.
     const labels = await onHost("docker info --format '{{range .Labels}}{{println .}}{{end}}'")
     expect(labels.split('\n').toSorted()).toEqual(['name=Zoë', 'tier=front'])
     expect(await onHost("docker info --format '{{.LiveRestoreEnabled}}'")).toBe('true')
@@ -133,7 +133,9 @@ describe.skipIf(!labIsHere)('a new host', () => {
   })
 
   describe('gets another host key, known only to the host', () => {
-    /** The recorded keys; each time, one of them must be the key that the host shows at that moment. */
+    /**
+     * The recorded keys. Whenever they are written, one of them must be the key that the host presents at that moment.
+     */
     let recorded: readonly string[] = []
     const replace = async (dieAt?: number) => {
       await using transport = await created.connect(recorded)
@@ -217,7 +219,7 @@ describe.skipIf(!labIsHere)('a failed first boot', () => {
       {
         files: {
           'etc/resolv.conf': 'nameserver 127.0.0.1\n',
-          'usr/local/bin/sleep': '#!/bin/sh\nexec /usr/bin/sleep 1\n', // between the attempts
+          'usr/local/bin/sleep': '#!/bin/sh\nexec /usr/bin/sleep 1\n', // the wait between attempts
         },
       },
     )

@@ -36,7 +36,7 @@ interface Run extends ProvisionedHost {
   readonly steps: readonly string[]
 }
 
-/** Provisions `m` as one command does. */
+/** Provisions `m` as a single command does. */
 async function provision(
   operator: Operator,
   onStep: (step: string) => void = () => {},

@@ -11,7 +11,7 @@ describe.skipIf(!guestIsHere)('the test of an accelerator', () => {
   afterEach(() => vi.unstubAllEnvs())
 
   test('runs its firmware to completion', async () => {
-    // It must finish within seconds, which a busy computer may prevent.
+    // The check must finish within seconds, which a busy computer may prevent.
     await expect.poll(() => isUsable('tcg', 'amd64', signal)).toBe(true)
   })
 

@@ -38,7 +38,7 @@ const openFolders = () =>
 const sign = (authority: string, file: string, ...options: readonly string[]) =>
   execute('ssh-keygen', ['-q', '-s', authority, '-I', 'test', ...options, `${file}.pub`])
 
-/** Resolves to the known_hosts entry that pins the authority of a key file. */
+/** Resolves to the known_hosts entry that pins the certificate authority whose key is in `file`. */
 async function pin(file: string): Promise<readonly string[]> {
   const [type, base64] = (await readFile(`${file}.pub`, 'utf8')).split(' ')
   return [`@cert-authority ${type} ${base64}`]
@@ -239,7 +239,7 @@ Host slow
       kind: 'unreachable',
       message: expect.stringMatching(/the ProxyCommand started.* within 3 s: open the browser/),
     })
-    // Without an alias that the user trusts, an inventory could determine what runs on this computer.
+    // If this worked without an alias that the user trusts, an inventory could determine what runs on this computer.
     const named = { ...target, address: 'bad' }
     await expect(whoAmI(named, { env })).rejects.toMatchObject({
       message: expect.stringContaining('cannot resolve the host name bad'),

@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
       )
     const broker = await startTestBroker()
     onTestFinished(() => broker[Symbol.asyncDispose]())
-    // Only the host key of this record is right.
+    // Of this record, only the host key is correct.
     const record = { machine: 'h1', address: 'h1.invalid', port: 1, user: 'nobody' }
     const connect = async (stamp: string) => {
       await using transport = await broker.openClient().connect(

@@ -26,7 +26,7 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { applyEdit, composeFile, edit, newProject } from '../../support/stacks/random-edits.ts'
 
 const plugin = process.env['FLEET_TEST_COMPOSE'] ?? dockerPlugins['docker-compose']
-/** Number of random edits; each runs compose four times. Set FLEET_TEST_EDITS for a long run. */
+/** Number of random edits; for each of them, compose runs four times. Set FLEET_TEST_EDITS for a long run. */
 const edits = Number(process.env['FLEET_TEST_EDITS'] ?? 40)
 const seed = Number(process.env['FLEET_TEST_SEED'] ?? 7)
 

@@ -234,7 +234,7 @@ services:
     ['volumes: ["../..:/x"]', 'a directory that contains your home directory'],
     ['volumes: ["../../home:/x"]', 'your home directory'],
     ['volumes: ["./link:/x"]', 'your home directory'],
-    // more than there are parent directories
+    // more levels than there are parent directories
     [`volumes: ["${'../'.repeat(20)}.:/x"]`, "this computer's root directory"],
     [`volumes: ["${'../'.repeat(20)}etc:/x"]`, 'a system directory'],
     [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'part of a kernel file system'],

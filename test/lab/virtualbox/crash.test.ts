@@ -19,14 +19,14 @@ const atOnce = 8
 
 /** The point at which a creation is killed, and whether it is repeated before the removal. */
 interface CrashPoint {
-  /** `step 3`, or `before 1` and `after 7`: number of a VBoxManage call that changes something. */
+  /** `step 3`, or `before 1` or `after 7`, which count the VBoxManage calls that change something. */
   readonly place: string
   readonly again: boolean
 }
 
 let box: VirtualBox
 
-/** Creates a machine in a process that is killed, repeats it if `again` is set, and removes the machine. */
+/** Creates a machine in a process that is killed, repeats the creation if `again` is set, and removes the machine. */
 async function crash({ place, again }: CrashPoint) {
   const folder = join(box.folder, place.replace(' ', '-'))
   const [token, calls] = [randomUUID(), `${folder}.calls`]
@@ -67,7 +67,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     const numbers = Array.from({ length: kill }, (_, index) => index + 1)
     const points: CrashPoint[] = [
       ...[1, 2, 3, 4, 5, 6, 7, 8].map((step) => ({ place: `step ${step}`, again: step % 2 === 0 })),
-      { place: 'before 1', again: true }, // killing before a later call equals killing after the previous one
+      { place: 'before 1', again: true }, // killing before a later call is the same as killing after the previous one
       ...numbers.map((number) => ({ place: `after ${number}`, again: number % 2 === 1 })),
     ]
     const rows: Awaited<ReturnType<typeof crash>>[] = []

@@ -31,7 +31,7 @@ import { type VirtualBox, startVirtualBox } from '../../support/virtualbox/virtu
 const runner = join(import.meta.dirname, '../../../scripts/run-ts.mjs')
 const making = fileURLToPath(new URL('../../support/virtualbox/making.ts', import.meta.url))
 
-/** Maximum boot time of an emulated machine, which takes a minute on an idle computer, in milliseconds. */
+/** Maximum boot time of an emulated machine, in milliseconds; on an idle computer, it boots in a minute. */
 const bootTime = 1_200_000
 
 let box: VirtualBox

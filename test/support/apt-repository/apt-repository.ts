@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path'
 import { runProgram } from '../lab/process.ts'
 import { type Package, buildPackage, controlOf, debianArchitecture } from './package.ts'
 
-/** A suite, the contents of a directory below `dists`. */
+/** A suite: the contents of a directory below `dists`. */
 export interface Suite {
   /** `bookworm` */
   readonly name: string
-  /** Its packages, by component. */
+  /** Its packages, keyed by component. */
   readonly components: Readonly<Record<string, readonly Package[]>>
 }
 

@@ -7,10 +7,10 @@ export interface Package {
   readonly name: string
   readonly version: string
   readonly depends?: string
-  /** Executable files by path: the content, or the file to copy. */
+  /** Executable files, keyed by path: the content, or the file to copy. */
   readonly programs?: Readonly<Record<string, string | { readonly from: string }>>
   readonly files?: Readonly<Record<string, string>>
-  /** Maintainer scripts by name, such as `postinst`. */
+  /** Maintainer scripts, keyed by name, such as `postinst`. */
   readonly scripts?: Readonly<Record<string, string>>
 }
 
@@ -18,7 +18,7 @@ export interface Package {
 export const debianArchitecture = async (): Promise<string> =>
   (await runProgram(['dpkg', '--print-architecture'])).trim()
 
-/** The control file of a package (deb-control(5)). */
+/** Returns the control file of a package (deb-control(5)). */
 export const controlOf = (
   { name, version, depends }: Package,
   architecture: string,

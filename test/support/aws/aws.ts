@@ -88,7 +88,7 @@ const credentials = {
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
 }
 
-/** The regions of the account. Calls to any other region are rejected, as for a region without opt-in. */
+/** Resolves to the regions of the account. Calls to any other region are rejected, as for a region without opt-in. */
 async function findRegions(moto: Moto, region: string): Promise<Set<string>> {
   const answer = await moto.ec2(region, { Action: 'DescribeRegions' })
   return new Set(itemsOf(answer, 'regionInfo').map((tree) => textOf(tree, 'regionName') ?? ''))
@@ -134,7 +134,7 @@ export async function startAws(options: AwsOptions = {}): Promise<Aws> {
   const now = () => Date.now() + settings.clockAhead
   const { server, url } = await startFront({ log, faults, hooks, admit, now, execute }, onFailure)
 
-  /** Releases the hosts of all instances, and throws errors of the test double itself. */
+  /** Releases the hosts of all instances, and throws any errors of the test double itself. */
   const clear = async () => {
     const instances = [...account.instances.values()]
     for (const one of instances) if (one.state !== 'terminated') one.terminate()

@@ -8,7 +8,7 @@ import { mergeResources, type HostRecord, type HostStatus } from '../../../src/m
 import type { MachineName } from '../../../src/machine/name.ts'
 import type { Aws } from './aws.ts'
 
-/** A call that is never aborted, and stores the reported steps in `steps`. */
+/** Returns a call that is never aborted and stores the reported steps in `steps`. */
 export function quietCall(): Call & { readonly steps: string[] } {
   const steps: string[] = []
   return {
@@ -123,7 +123,7 @@ export class AwsTrial {
   }
 }
 
-/** The number of resources of each type. */
+/** Resolves to the number of resources of each type. */
 export async function countWorld(aws: Aws) {
   const { instances, groups, keyPairs, addresses, volumes } = await aws.world()
   return {

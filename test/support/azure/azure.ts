@@ -28,9 +28,9 @@ const loginHosts = [
 ]
 const callerAddressHost = 'checkip.amazonaws.com'
 
-/** A fault of a call. `reset`: the connection is reset; `hang`: there is no response. */
+/** A fault of a call: with `reset`, the connection is reset; with `hang`, there is no response. */
 export interface Fault {
-  /** Before or after Azure executes the request. */
+  /** Whether the fault occurs before or after Azure executes the request. */
   readonly when: 'before' | 'after'
   readonly how: 'reset' | 'hang' | Answer
 }
@@ -58,20 +58,20 @@ export interface AzureStandIn extends AsyncDisposable {
   readonly store: Store
   readonly registrations: Map<string, string>
   readonly exchanges: readonly Exchange[]
-  /** The hosts that the proxy was asked for. */
+  /** The hosts that the proxy was asked to connect to. */
   readonly proxied: readonly string[]
   /** Ids of existing groups and resources. */
   remains(): readonly string[]
   /** Adds a resource group that fleet did not create. */
   addGroup(name: string): void
-  /** Changes the public address of a virtual machine, as if it was created again. */
+  /** Changes the public address of a virtual machine, as if it had been created again. */
   moveAddress(machine: string, address: string): void
   /** Removes all resources, and the groups that fleet created. */
   clear(): void
   /** Resolves when no operation is running. */
   idle(): Promise<void>
   onCall: OnCall | undefined
-  /** Returns the error with which the allocation of a virtual machine fails, by its name. */
+  /** Returns the error with which the allocation of the virtual machine `name` fails, if any. */
   allocation: (name: string) => Refusal | undefined
   retryAfter: string | undefined
   /** The resource groups that the login has its role on (default: the whole subscription). */
@@ -87,7 +87,7 @@ const noComputers: Computers = {
   async discard() {},
 }
 
-/** Addresses for documentation, RFC 5737. */
+/** Returns a function that resolves to addresses reserved for documentation (RFC 5737). */
 function documentationAddresses(): () => Promise<string> {
   let last = 0
   return async () => `203.0.113.${(last += 1)}`
@@ -103,7 +103,7 @@ const plentiful: Quotas = {
 }
 
 /**
- * The name of a request: `PUT Microsoft.Network/networkInterfaces`, `POST
+ * Returns the name of a request: `PUT Microsoft.Network/networkInterfaces`, `POST
  * Microsoft.Compute/virtualMachines/start`, `GET resourceGroup`, `GET resources` (of a group), `GET
  * subscription/resources`, `GET operation` (polls a running operation).
  */
@@ -120,7 +120,7 @@ export function operationOf({ method, host, path }: Request): string {
   if (group === undefined) {
     return `${method} ${parts[0]?.startsWith('Microsoft.') ? '' : 'subscription/'}${parts.join('/')}`
   }
-  // NAMESPACE/TYPE/NAME/ACTION without the name
+  // NAMESPACE/TYPE/NAME/ACTION, without the name
   return `${method} ${parts.filter((_, index) => index !== 2).join('/')}`
 }
 

@@ -1,7 +1,7 @@
 import { type Answer, Refusal, type Request } from './exchange.ts'
 import { page } from './pages.ts'
 
-/** The properties of a virtual machine size that fleet uses. */
+/** A virtual machine size, with only those properties that fleet uses. */
 interface SizeFacts {
   readonly name: string
   readonly family: string
@@ -120,7 +120,7 @@ const image = (architecture: string, generation: string, ...versions: string[]):
   versions,
 })
 
-/** Images by publisher/offer/sku. */
+/** Images, keyed by publisher/offer/sku. */
 const images: Readonly<Record<string, ImageFacts>> = {
   'debian/debian-13/13-gen2': image('x64', 'V2', '0.20260801.2200', '0.20261101.2300'),
   'debian/debian-13/13': image('x64', 'V1', '0.20261101.2300'),
@@ -170,7 +170,7 @@ const usages = (quotas: Quotas) =>
 export interface CatalogueContext {
   readonly subscription: string
   readonly quotas: Quotas
-  /** By namespace: `Registered`, `NotRegistered`, `Registering`. */
+  /** State of each provider namespace: `Registered`, `NotRegistered` or `Registering`. */
   readonly registrations: Map<string, string>
   readonly pageSize: number
 }

@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => seat[Symbol.asyncDispose]())
 
-/** A call in a run without faults: its operation, and its number among the calls of that operation, from 1. */
+/** A call in a run without faults: its operation, and its number among the calls of that operation, counted from 1. */
 interface Point {
   readonly operation: string
   readonly number: number
@@ -73,7 +73,10 @@ async function meet(
   }
 }
 
-/** The calls that `work` makes. Of polls of operations, only the first two, because their number varies. */
+/**
+ * Resolves to the calls that `work` makes. Only the first two polls of an operation are included, because their number
+ * varies.
+ */
 async function pointsOf(work: () => Promise<unknown>): Promise<Point[]> {
   const counts = new Map<string, number>()
   const points: Point[] = []
@@ -99,7 +102,7 @@ const typesLeft = (): string[] =>
     .map((id) => /\/([^/]+)\/[^/]+$/.exec(id)?.[1] ?? '')
     .sort()
 
-/** The types of the resources of a host, without its group. */
+/** The types of a host's resources, without its resource group. */
 export const oneOfEach = [
   'disks',
   'networkInterfaces',
@@ -113,9 +116,8 @@ const attempt = (host: Attempt, how: How) => seat.attempt(host, how)
 const nothing = async () => {}
 
 /**
- * Defines tests of a creation and a removal that are interrupted at each of their calls. `where`: the
- * resource group of the host, for the tables. `given`: the options of the host. `whole`: the types of
- * all its resources.
+ * Defines tests that interrupt a creation and a removal at each of their calls. `where` names the resource group of the
+ * host in the tables, `given` sets the options of the host, and `whole` lists the types of all its resources.
  */
 export function testCrashes(
   where: string,
@@ -125,8 +127,8 @@ export function testCrashes(
   const newHost = (): Attempt => newAttempt(seat.options(given))
 
   /**
-   * For each call and each kind of trouble: runs `prepare`, `work` with the fault, and `after`, which
-   * returns the problems that it finds. Prints a table, and returns all problems.
+   * For each call and each kind of fault, runs `prepare`, `work` with the fault, and `after`, which returns the
+   * problems that it finds. Prints a table, and returns all problems.
    */
   async function fillTable(
     title: string,

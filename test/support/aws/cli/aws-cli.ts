@@ -2,7 +2,10 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** How the stand-in fails; empty: it does not. `late N`: the first N sessions find the target not connected. */
+/**
+ * How the stand-in fails; if empty, it does not fail. With `late N`, the first N sessions find the target not
+ * connected.
+ */
 type Mode = '' | 'offline' | 'denied' | 'hang' | 'no-endpoint' | 'shut' | `late ${number}`
 
 /** A directory for PATH with stand-ins for `aws` and its plugin. */
@@ -36,7 +39,8 @@ export async function makeAwsCli(): Promise<AwsCli> {
       if (!isThere) return rm(file)
       const script = join(import.meta.dirname, `${program}.mjs`)
       const text = await readFile(script, 'utf8')
-      // Node runs a file without extension as CommonJS, which has no top-level await: it imports the script.
+      // Node runs a file without an extension as CommonJS, which has no top-level await, so this file imports the
+      // script.
       await writeFile(`${file}.mjs`, text)
       const load = `process.argv[1] = ${JSON.stringify(file)}; import(${JSON.stringify(`${file}.mjs`)})`
       await writeFile(file, `#!${process.execPath}\n${load}\n`)

@@ -1,6 +1,6 @@
 /* oxlint-disable unicorn/no-process-exit -- a standalone program */
 // A stand-in for the AWS CLI, version 2: the two commands that tunnel SSH, with the arguments that they accept, and the
-// exit codes and messages of the real CLI. The file `mode` next to it sets how it fails.
+// exit codes and messages of the real CLI. The file `mode` in the same directory sets how it fails.
 import { spawnSync, spawn } from 'node:child_process'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -35,7 +35,7 @@ function parse(words, allowed) {
   return found
 }
 
-/** The private address of a running instance, from the endpoint in AWS_ENDPOINT_URL. */
+/** Resolves to the private address of a running instance, which it requests from the endpoint in AWS_ENDPOINT_URL. */
 async function privateAddress(id, region) {
   const scope = `${process.env.AWS_ACCESS_KEY_ID}/20260101/${region}/ec2/aws4_request`
   const response = await fetch(process.env.AWS_ENDPOINT_URL, {

@@ -13,18 +13,18 @@ export interface Account {
   readonly settings: () => Settings
   readonly hidden: Hidden
   readonly instances: Map<string, Instance>
-  /** Public keys, in OpenSSH's form, by the name of the key pair. */
+  /** Public keys, in OpenSSH's format, keyed by key pair name. */
   readonly publicKeys: Map<string, string>
-  /** Elastic addresses by the id of their allocation. */
+  /** Elastic addresses, keyed by allocation ID. */
   readonly elastic: Map<string, string>
   readonly onFailure: (error: unknown) => void
 }
 
-/** An EC2 call that was admitted. */
+/** An EC2 call that has been admitted. */
 export interface Ec2Call {
   readonly region: string
   readonly parameters: Parameters
 }
 
-/** Handles the calls of one action. Throws an Ec2Error to reject one. */
+/** Handles the calls of one action. Throws an Ec2Error to reject a call. */
 export type Handler = (account: Account, call: Ec2Call) => Promise<Tree>

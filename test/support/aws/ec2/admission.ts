@@ -7,10 +7,7 @@ import { type Tree, childOf, itemsOf, textOf } from '../http/xml.ts'
 
 /** An admitted launch. */
 export interface Admission {
-  /**
-   * The call's parameters, completed as AWS does: the subnet, and the size and deletion of the root
-   * disk.
-   */
+  /** The call's parameters, completed with what AWS adds: the subnet, and the size and deletion of the root disk. */
   readonly parameters: Parameters
   readonly zone: string
   readonly type: string
@@ -52,17 +49,17 @@ async function checkImage(
     )
 }
 
-/** The security groups of a launch, set directly or on its network interface. */
+/** Returns the security groups of a launch, which are set directly or on its network interface. */
 const groupsOf = (parameters: Parameters) => [
   ...listParameter(parameters, 'SecurityGroupId'),
   ...listParameter(parameters, 'NetworkInterface.1.SecurityGroupId'),
 ]
 
-/** Whether a zone or type has no capacity. */
+/** Returns whether a zone or instance type has no capacity. */
 const lacksCapacity = (entries: readonly string[], zone: string, type: string): boolean =>
   ['all', zone, type, `${zone}/${type}`].some((entry) => entries.includes(entry))
 
-/** Rejects a launch without capacity. */
+/** Rejects a launch if there is no capacity for it. */
 export function checkCapacity(account: Account, zone: string, type: string, isSpot: boolean): void {
   const { noCapacity, noSpotCapacity } = account.settings()
   if (lacksCapacity(noCapacity, zone, type))
@@ -77,7 +74,7 @@ export function checkCapacity(account: Account, zone: string, type: string, isSp
     )
 }
 
-/** The subnet of a launch: the given one, or the default one of its zone. */
+/** Resolves to the subnet of a launch: the given one, or the default subnet of its zone. */
 async function findSubnet(account: Account, { region, parameters }: Ec2Call, type: string) {
   const named = parameters['SubnetId'] ?? parameters['NetworkInterface.1.SubnetId']
   const zone = parameters['Placement.AvailabilityZone']

@@ -1,7 +1,7 @@
 import { Ec2Error } from '../http/ec2-error.ts'
 import { type Parameters, writeParameters } from '../http/query.ts'
 
-/** Parameters that are ignored in a comparison of two calls. */
+/** Parameters that are ignored when two calls are compared. */
 const ignored = new Set(['Action', 'Version', 'ClientToken', 'DryRun'])
 
 const essence = (parameters: Parameters) => writeParameters(parameters, ignored)

@@ -11,7 +11,7 @@ import { securityGroupHandlers } from './security-groups.ts'
 import { showInterfaces } from './show-instance.ts'
 import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
-/** The resource types that a creating call creates. */
+/** The types of resources that each creating call creates. */
 const creations: Readonly<Record<string, readonly string[]>> = {
   RunInstances: ['instance', 'volume'],
   CreateSecurityGroup: ['security-group'],

@@ -48,7 +48,7 @@ const associateAddress: Handler = async (account, { region, parameters }) => {
   return answer
 }
 
-/** The instance that an address is associated with. */
+/** Returns the instance that an address is associated with. */
 function ownerOf(account: Account, tree: Tree | undefined): Instance | undefined {
   return account.instances.get(textOf(tree, 'instanceId') ?? '')
 }

@@ -12,7 +12,7 @@ export const stateCodes = {
   stopped: '80',
 } as const
 
-/** The name of a state. */
+/** The name of an instance state. */
 export type StateName = keyof typeof stateCodes
 
 /** The properties of a new instance. */
@@ -37,7 +37,7 @@ export interface Surroundings {
   readonly onFailure: (error: unknown) => void
 }
 
-/** An instance with the state that AWS would report. It changes with a delay, unlike moto's. */
+/** An instance with the state that AWS would report. Unlike moto's, the state changes with a delay. */
 export class Instance {
   readonly plan: InstancePlan
   state: StateName = 'pending'

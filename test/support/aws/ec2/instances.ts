@@ -120,7 +120,7 @@ async function launch(account: Account, call: Ec2Call): Promise<Tree> {
   return answer
 }
 
-/** The response to a repeated RunInstances: the instances of the first, in their current state. */
+/** Returns the response to a repeated RunInstances call: the instances of the first call, in their current state. */
 function repeat({ instances }: Account, first: Tree): Tree {
   const answer = structuredClone(first)
   for (const tree of itemsOf(answer, 'instancesSet')) {
@@ -136,8 +136,8 @@ function repeat({ instances }: Account, first: Tree): Tree {
 }
 
 /**
- * RunInstances, with client tokens. Launches run one after the other, because quotas count the
- * previous ones.
+ * Returns the handler for RunInstances, with client tokens. Launches run one at a time, because quotas count earlier
+ * launches.
  */
 function makeRunInstances(tokens: ClientTokens<Tree>): Handler {
   let last: Promise<unknown> = Promise.resolve()
@@ -218,8 +218,8 @@ function checkState(instance: Instance, { from, idle, verb }: Change): void {
 }
 
 /**
- * Rejects the termination of instances if one of them is protected: none in its zone is terminated
- * (EC2 API reference, TerminateInstances). moto would terminate some.
+ * Rejects the termination of instances if one of them is protected: no instance in its zone is terminated (EC2 API
+ * reference, TerminateInstances). moto would terminate some.
  */
 async function checkProtection(
   { moto }: Account,
@@ -240,7 +240,9 @@ async function checkProtection(
   }
 }
 
-/** Starts, stops, reboots or terminates instances: all of them, or none if the state of one does not permit it. */
+/**
+ * Starts, stops, reboots or terminates instances: all of them, or none if the state of any of them does not permit it.
+ */
 const changeInstances: Handler = async (account, call) => {
   const { parameters, region } = call
   const action = parameters['Action'] ?? ''
@@ -294,7 +296,7 @@ async function checkNewGroups(
     throw new Ec2Error('InvalidGroup.NotFound', `The security group '${missing}' does not exist`)
 }
 
-/** Changes the groups of an instance, or attributes; as in EC2, the type only while the instance is stopped. */
+/** Changes the groups or attributes of an instance; as in EC2, the type changes only while the instance is stopped. */
 const modifyInstanceAttribute: Handler = async (account, { region, parameters }) => {
   const instance = account.instances.get(parameters['InstanceId'] ?? '')
   const groups = listParameter(parameters, 'GroupId')
@@ -319,7 +321,7 @@ export const instanceHandlers = (tokens: ClientTokens<Tree>): Record<string, Han
   ...Object.fromEntries(Object.keys(changes).map((action) => [action, changeInstances])),
 })
 
-/** The instances that use a security group, or used it until recently (`lags.groupHeld`). */
+/** Returns the instances that use a security group, or used it until recently (`lags.groupHeld`). */
 export const holdersOf = ({ instances, settings }: Account, group: string): Instance[] =>
   [...instances.values()].filter(
     ({ groups, terminatedAt }) =>

@@ -37,7 +37,7 @@ const importKeyPair: Handler = async (account, call) => {
   return answer
 }
 
-/** All key pairs of a region: moto supports neither their ids nor filters for them. */
+/** Resolves to all key pairs of a region. moto supports neither key pair IDs nor filters for key pairs. */
 async function list({ moto, hidden }: Account, region: string): Promise<Tree[]> {
   const answer = await moto.ec2(region, { Action: 'DescribeKeyPairs' })
   return itemsOf(answer, 'keySet').filter((tree) => !hidden.has(textOf(tree, 'keyName')))

@@ -4,7 +4,7 @@ import type { Tree } from '../http/xml.ts'
 const isAddress = (text: string) => /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text)
 const isHostName = (text: string) => /^(?:ec2|ip)-\d+-\d+-\d+-\d+\./.test(text)
 
-/** Every address that a host of this account uses, or may use. */
+/** Returns every address that a host of this account uses, or may use. */
 function addressesOf({ instances, elastic }: Account): Set<string> {
   const own = [...instances.values()].flatMap(({ plan, address }) => [
     plan.host.privateAddress,

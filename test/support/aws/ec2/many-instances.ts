@@ -61,7 +61,7 @@ const regionInfo = regions
   .map((region) => `<item><regionName>${region}</regionName></item>`)
   .join('')
 
-/** The filters of a query. Checks that none has too many values. */
+/** Returns the filters of a query. Checks that none has too many values. */
 function readFilters(query: URLSearchParams): readonly string[] {
   const filters = new Map<string, number>()
   for (const key of query.keys()) {

@@ -42,11 +42,11 @@ function canonicalCidr(cidr: string): string {
   return `${parts.join('.')}/${length}`
 }
 
-/** One rule of a request or a group, as text. */
+/** Returns one rule of a request or a group as text. */
 const ruleText = (protocol?: string, from?: string, to?: string, source?: string): string =>
   [protocol, from, to, source].join(' ')
 
-/** The rules of a group. */
+/** Resolves to the rules of a group. */
 async function rulesOf(
   { moto }: Account,
   region: string,
@@ -66,7 +66,7 @@ async function rulesOf(
   )
 }
 
-/** The rules in a request. */
+/** Returns the rules in a request. */
 const rulesIn = (parameters: Parameters): readonly string[] =>
   Object.entries(parameters).flatMap(([key, cidr]) => {
     const [, permission] =
@@ -78,7 +78,7 @@ const rulesIn = (parameters: Parameters): readonly string[] =>
     return [ruleText(of('IpProtocol'), of('FromPort'), of('ToPort'), cidr)]
   })
 
-/** EC2 accepts all rules of a request or none: a duplicate rejects the others, too. */
+/** EC2 accepts either all rules of a request or none: if one is a duplicate, the others are rejected, too. */
 const changeIngress =
   (isWrong: (there: ReadonlySet<string>, rule: string) => boolean, code: string): Handler =>
   async (account, { region, parameters }) => {

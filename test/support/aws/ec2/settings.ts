@@ -3,13 +3,13 @@ import type { Parameters } from '../http/query.ts'
 
 /** Durations in milliseconds. */
 interface Lags {
-  /** From RunInstances or StartInstances to `running`. */
+  /** Time from RunInstances or StartInstances to `running`. */
   readonly pending: number
-  /** From `running` to the public address. */
+  /** Time from `running` to the public address. */
   readonly address: number
-  /** From StopInstances to `stopped`, at least: the host shuts down in the meantime. */
+  /** Minimum time from StopInstances to `stopped`, in which the host shuts down. */
   readonly stopping: number
-  /** From TerminateInstances to `terminated`. */
+  /** Time from TerminateInstances to `terminated`. */
   readonly shuttingDown: number
   /** How long an instance, group, key pair or address is not visible after its creation. */
   readonly hidden: number
@@ -21,8 +21,8 @@ interface Lags {
 export interface Settings {
   readonly lags: Lags
   /**
-   * Whether RunInstances supports client tokens: a call with the same token and parameters returns
-   * the same instance, one with other parameters fails with IdempotentParameterMismatch.
+   * Whether RunInstances supports client tokens: a call with the same token and parameters returns the same instance,
+   * and a call with the same token and other parameters fails with IdempotentParameterMismatch.
    */
   readonly clientTokens: boolean
   /** Whether deleting a security group fails with DependencyViolation while an instance uses it. */
@@ -31,15 +31,17 @@ export interface Settings {
   readonly stateChecks: boolean
   /** Maximum size of user-data without base64, in bytes. */
   readonly userDataLimit: number
-  /** Whether an image for another architecture than the instance type's is rejected. */
+  /** Whether an image is rejected if its architecture differs from the instance type's. */
   readonly architectures: boolean
-  /** Whether each region has a default VPC. After it was deleted, only a reset restores it. */
+  /** Whether each region has a default VPC. Once it has been deleted, only a reset restores it. */
   readonly defaultVpc: boolean
   /**
    * Zones and instance types without capacity: `eu-west-1a`, `t4g.small`, `eu-west-1a/t4g.small`.
    */
   readonly noCapacity: readonly string[]
-  /** Zones and instance types without spot capacity, in the same format; `all`: no spot capacity at all. */
+  /**
+   * Zones and instance types without spot capacity, in the same format, or `all` if there is no spot capacity at all.
+   */
   readonly noSpotCapacity: readonly string[]
   /** The spot price in USD an hour; a lower MaxPrice is rejected with SpotMaxPriceTooLow. */
   readonly spotPrice: number
@@ -48,14 +50,15 @@ export interface Settings {
   readonly vcpuLimit: number
   readonly spotLimit: number
   /**
-   * Tag keys that creating calls must set on each resource, like a policy on aws:RequestTag; else
+   * Tag keys that creating calls must set on each resource, like a policy on aws:RequestTag. Other calls fail with
    * UnauthorizedOperation.
    */
   readonly requiredTags: readonly string[]
-  /** Actions without permission: UnauthorizedOperation, also for a DryRun. */
+  /** Actions that the account may not call: they fail with UnauthorizedOperation, even as a DryRun. */
   readonly denied: readonly string[]
   /**
-   * The error code of every call, such as AuthFailure, RequestExpired, ExpiredToken; `valid`: none.
+   * The error code with which every call fails, such as AuthFailure, RequestExpired or ExpiredToken, or `valid` for
+   * none.
    */
   readonly credentials: string
   /** How far the service's clock is ahead of this computer's, in milliseconds. */
@@ -139,7 +142,7 @@ export function checkMfa({ Action, TokenCode }: Parameters, { mfaCode }: Setting
   )
 }
 
-/** Rejects calls regardless of their parameters: credentials, permissions, rates. */
+/** Rejects calls for reasons other than their parameters: credentials, permissions, rates. */
 export class CallFilter {
   #throttledLeft = 0
   #recent: number[] = []

@@ -2,7 +2,7 @@ import { images } from './images.ts'
 import { type Instance, stateCodes, type StateName } from './instance.ts'
 import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
-/** A state in the format of EC2's responses. */
+/** Returns a state in the format of EC2's responses. */
 export const showState = (name: StateName): Tree => ({ code: stateCodes[name], name })
 
 /** Sets or removes the association of a public address. */

@@ -8,7 +8,7 @@ async function setAddress(host: BootedHost, address: string | undefined): Promis
   if (code !== 0) throw new Error(`the booted host ${host.address}: ${stderr}`)
 }
 
-/** Debian hosts that boot at the first use, with real cloud-init and the user-data. */
+/** Resolves to a source of Debian hosts that boot at their first use, with real cloud-init and the user-data. */
 export async function makeBootedHosts(): Promise<HostSource> {
   const network = await addSwitch()
   const running = new Set<BootedHost>()

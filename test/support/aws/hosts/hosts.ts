@@ -8,16 +8,16 @@ export interface Seed {
   readonly publicKey: string | undefined
 }
 
-/** The host of an instance. Its methods are called one after the other. */
+/** The host of an instance. Its methods are called one at a time. */
 export interface Host {
   /** The private address, which the host keeps until its release. */
   readonly privateAddress: string
-  /** Boots for the first time, with the seed, and uses a public address. */
+  /** Boots for the first time, with the seed and, if set, a public address. */
   boot(seed: Seed, address: string | undefined): Promise<void>
-  /** Replaces the public address; `undefined`: only the private one is left. */
+  /** Replaces the public address; if `undefined`, only the private address is left. */
   answerOn(address: string | undefined): Promise<void>
   start(address: string | undefined): Promise<void>
-  /** `force`: without shutdown. */
+  /** Stops the host; with `force`, without shutting it down. */
   stop(force: boolean): Promise<void>
   /** Starts or stops dropping all packets to and from the host. Only lab hosts support it. */
   drop?(on: boolean): Promise<void>
@@ -27,14 +27,14 @@ export interface Host {
 
 /** Provides hosts for instances. */
 export interface HostSource extends AsyncDisposable {
-  /** A host that has not booted yet. */
+  /** Resolves to a host that has not booted yet. */
   lease(): Promise<Host>
-  /** An unused public address. */
+  /** Resolves to an unused public address. */
   newAddress(): Promise<string>
 }
 
 /**
- * No hosts: every address is on loopback, where nothing listens (127.64.0.0/16). Drivers see
+ * Returns a source without hosts: every address is on loopback, where nothing listens (127.64.0.0/16). Drivers see
  * addresses appear and change, but cannot connect.
  */
 export function makeNoHosts(): HostSource {

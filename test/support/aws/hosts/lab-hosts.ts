@@ -3,12 +3,9 @@ import type { Host, HostSource } from './hosts.ts'
 import { makeAddressPool, setPublicAddress } from './public-addresses.ts'
 import { type WantedHost, readUserData } from './user-data.ts'
 
-/** The lab hosts of instances. */
+/** Options for the lab hosts of instances. */
 export interface LabHostOptions {
-  /**
-   * Number of hosts that are created in advance (default: 2); more are created when they are all in
-   * use.
-   */
+  /** Number of hosts that are created in advance (default: 2). If all of them are in use, more are created. */
   readonly spare?: number
   /** Installs a Docker engine, as user-data would have done, with the image `bb:1`. */
   readonly engine?: boolean
@@ -43,7 +40,7 @@ exit 0
 `
 
 /**
- * A shell command that creates an account. Homes are in /srv, because a lab host shares /home with
+ * Returns a shell command that creates an account. Home directories are in /srv, because a lab host shares /home with
  * the machine.
  */
 function makeAccount(
@@ -99,7 +96,7 @@ async function runOn(host: LabHost, script: string): Promise<void> {
   if (code !== 0) throw new Error(`${host.name}: ${stderr}`)
 }
 
-/** Hosts of one lab, which are reused. A released host is reset in the background. */
+/** Returns a source of hosts in one lab, which are reused. A released host is reset in the background. */
 export async function makeLabHosts({
   spare = 2,
   engine = false,

@@ -1,23 +1,23 @@
 import type { Switch } from '../../lab/network.ts'
 import { runProgram } from '../../lab/process.ts'
 
-/** The range of the last octet of public addresses; lower ones are the hosts' private addresses. */
+/** Range of the last octet of public addresses; lower values belong to the hosts' private addresses. */
 const first = 130
 const last = 254
 
-/** Returns addresses of a switch in rotation. */
+/** Returns a function that resolves to the addresses of a switch in rotation. */
 export function makeAddressPool({ prefix, bridge }: Switch): () => Promise<string> {
   let next = first
   return async () => {
     const address = `${prefix}.${next}`
     next = next === last ? first : next + 1
-    // The ARP cache has the hardware address of the previous owner.
+    // The ARP cache still has the hardware address of the previous owner.
     await runProgram(['ip', 'neigh', 'flush', 'to', address, 'dev', bridge])
     return address
   }
 }
 
-/** A shell command that replaces the public address of `eth0`. */
+/** Returns a shell command that replaces the public address of `eth0`. */
 export const setPublicAddress = (address: string | undefined): string => `
 for old in $(ip -o -4 addr show dev eth0 | awk '{ print $4 }'); do
   number=\${old##*.}

@@ -7,7 +7,7 @@ interface WantedAccount {
   readonly name: string
   readonly keys: readonly string[]
   readonly groups: readonly string[]
-  /** Rules of sudoers(5) after the name. */
+  /** Rules in the format of sudoers(5), without the user name. */
   readonly sudo: readonly string[]
 }
 
@@ -30,7 +30,7 @@ interface Part {
   readonly text: string
 }
 
-/** The decoded parts of a MIME message (RFC 2046 5.1), or the text itself. */
+/** Returns the decoded parts of a MIME message (RFC 2046 5.1), or the text itself. */
 function partsOf(text: string): Part[] {
   const [head = '', ...rest] = text.split(/\r?\n\r?\n/)
   const boundary = /^content-type:\s*multipart\/[^;]+;[^\n]*boundary="?([^"\s;]+)/im.exec(
@@ -49,8 +49,8 @@ function partsOf(text: string): Part[] {
 }
 
 /**
- * Merges a cloud-config into the preceding ones according to its Merge-Type. By default, it
- * replaces keys that exist already.
+ * Merges a cloud-config into the preceding ones according to its Merge-Type. By default, its keys replace existing
+ * keys.
  */
 function merge(config: Config, { header, text }: Part): Config {
   const how = /^merge-type:(.*)$/im.exec(header)?.[1] ?? ''

@@ -2,9 +2,9 @@ import { type Parameters, writeParameters } from './query.ts'
 
 /** A call and its outcome. */
 export interface Call {
-  /** Sequence number, starting with 1 after a start or reset. */
+  /** Sequence number, counted from 1 since the start or the last reset. */
   readonly number: number
-  /** `ec2`, `sts`, `ssm`. */
+  /** `ec2`, `sts` or `ssm`. */
   readonly service: string
   readonly region: string
   readonly action: string
@@ -13,7 +13,7 @@ export interface Call {
   readonly polling: boolean
   /** Whether the call was executed, regardless of the response. */
   executed: boolean
-  /** `ok`, an error code, or `lost` if no response was sent; `undefined` while it is running. */
+  /** `ok`, an error code, or `lost` if no response was sent; `undefined` while the call is running. */
   outcome: string | undefined
 }
 

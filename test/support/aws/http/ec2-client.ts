@@ -12,8 +12,8 @@ export interface Ec2Answer {
 }
 
 /**
- * Sends one call of EC2's Query protocol to the test double, without SDK and retries. Throws if
- * there is no response.
+ * Sends one call of EC2's Query protocol to the test double, without the SDK or retries. Throws if there is no
+ * response.
  */
 export async function callEc2(
   { environment, region }: Aws,

@@ -47,7 +47,7 @@ export class Ec2Error extends Error {
   }
 }
 
-/** The body of an EC2 error. */
+/** Returns the body of an EC2 error. */
 export const writeError = ({ code, message }: Ec2Error, requestId: string): string =>
   writeXml(
     'Response',
@@ -55,7 +55,7 @@ export const writeError = ({ code, message }: Ec2Error, requestId: string): stri
     '',
   )
 
-/** The body of an STS error. */
+/** Returns the body of an STS error. */
 export const writeStsError = ({ code, message, status }: Ec2Error, requestId: string): string =>
   writeXml(
     'ErrorResponse',

@@ -2,7 +2,7 @@ import type { Call } from './call-log.ts'
 
 /** The effect of a fault. */
 export type FaultEffect =
-  /** EC2 rejects the call with this code; message and status are by default those of the code. */
+  /** EC2 rejects the call with this code; by default, the message and status are the usual ones for the code. */
   | {
       readonly kind: 'error'
       readonly code: string
@@ -11,22 +11,22 @@ export type FaultEffect =
     }
   /** A response from an intermediate server, such as a 502 or 503 of a proxy. */
   | { readonly kind: 'status'; readonly status: number }
-  /** The connection is closed before the execution. */
+  /** The connection is closed before the call is executed. */
   | { readonly kind: 'close' }
-  /** The connection is closed after the execution. */
+  /** The connection is closed after the call is executed. */
   | { readonly kind: 'lose' }
-  /** There is no response. `executed`: the call is executed anyway. */
+  /** There is no response; if `executed`, the call is executed nevertheless. */
   | { readonly kind: 'hang'; readonly executed: boolean }
-  /** The execution is delayed, in milliseconds. */
+  /** The execution is delayed by `ms` milliseconds. */
   | { readonly kind: 'delay'; readonly ms: number }
 
 /** The calls that a fault applies to. */
 export type Fault = FaultEffect & {
   /** Only calls of this action. */
   readonly action?: string
-  /** The nth matching call from now on (default: 1, the next). */
+  /** The first matching call that the fault applies to, counted from now on (default: 1, the next call). */
   readonly at?: number
-  /** The number of consecutive matching calls, starting with that one (default: 1). */
+  /** The number of consecutive matching calls that the fault applies to (default: 1). */
   readonly times?: number
 }
 
@@ -38,7 +38,7 @@ export class FaultList {
     this.#waiting.push({ fault, seen: 0 })
   }
 
-  /** Returns the effect of the first fault that applies to a call. Each fault counts every matching call. */
+  /** Returns the effect of the first fault that applies to a call. For each fault, every matching call counts. */
   take({ action }: Call): FaultEffect | undefined {
     let met: FaultEffect | undefined
     for (const entry of this.#waiting) {

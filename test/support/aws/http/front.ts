@@ -23,7 +23,7 @@ export interface Request {
   readonly body: string
 }
 
-/** Dependencies of the front. */
+/** Dependencies of the server in front of moto. */
 export interface FrontParts {
   readonly log: CallLog
   readonly faults: FaultList
@@ -35,7 +35,7 @@ export interface FrontParts {
   readonly execute: (request: Request) => Promise<Answer>
 }
 
-/** The service and region that a request was signed for (SigV4's credential scope). */
+/** Returns the service and region that a request was signed for (SigV4's credential scope). */
 function scopeOf({ headers }: IncomingMessage): { service: string; region: string } {
   const scope = /Credential=[^/]*\/\d*\/([^/]*)\/([^/]*)\//.exec(headers.authorization ?? '')
   return { region: scope?.[1] ?? 'us-east-1', service: scope?.[2] ?? 'ec2' }
@@ -52,7 +52,7 @@ const refuse = (error: Ec2Error, { service }: Call): Answer => {
   return { status: error.status, type: 'text/xml', body: write(error, randomUUID()) }
 }
 
-/** The response to a call, or the error. */
+/** Resolves to the response to a call, or to the error. */
 async function answer(parts: FrontParts, request: Request, fault: FaultEffect | undefined) {
   const { call } = request
   try {

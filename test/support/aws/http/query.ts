@@ -9,7 +9,9 @@ export const writeParameters = (parameters: Parameters, except?: ReadonlySet<str
       .flatMap((name) => (except?.has(name) ? [] : [[name, parameters[name]]])),
   )
 
-/** Values of a list parameter, in order: `listParameter(p, 'InstanceId')` reads InstanceId.1, InstanceId.2 … */
+/**
+ * Returns the values of a list parameter, in order: `listParameter(p, 'InstanceId')` reads InstanceId.1, InstanceId.2 …
+ */
 export const listParameter = (parameters: Parameters, name: string): string[] =>
   Object.entries(parameters)
     .flatMap(([key, value]) => {
@@ -19,7 +21,7 @@ export const listParameter = (parameters: Parameters, name: string): string[] =>
     .sort((a, b) => a.number - b.number)
     .map(({ value }) => value)
 
-/** The indices of a list of structures: `Filter.1.Name` has 1. */
+/** Returns the indices in a list of structures, such as 1 for `Filter.1.Name`. */
 const numbersOf = (parameters: Parameters, name: string): number[] => [
   ...new Set(
     Object.keys(parameters).flatMap((key) => {
@@ -29,7 +31,7 @@ const numbersOf = (parameters: Parameters, name: string): number[] => [
   ),
 ]
 
-/** Filters by name, each with its alternative values. */
+/** Returns the filters, keyed by name, each with its alternative values. */
 export const filtersOf = (parameters: Parameters): Map<string, string[]> =>
   new Map(
     numbersOf(parameters, 'Filter').map((number) => [
@@ -38,7 +40,7 @@ export const filtersOf = (parameters: Parameters): Map<string, string[]> =>
     ]),
   )
 
-/** The parameters with their filters replaced. */
+/** Returns the parameters with their filters replaced. */
 export function withFilters(
   parameters: Parameters,
   filters: ReadonlyMap<string, readonly string[]>,
@@ -51,7 +53,7 @@ export function withFilters(
   return Object.fromEntries([...rest, ...written]) as Parameters
 }
 
-/** The tags in a creating call, by resource type. */
+/** Returns the tags in a creating call, keyed by resource type. */
 export const tagSpecifications = (parameters: Parameters): Map<string, Map<string, string>> =>
   new Map(
     numbersOf(parameters, 'TagSpecification').map((number) => {

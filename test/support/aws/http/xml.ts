@@ -1,9 +1,6 @@
 import { XMLBuilder, XMLParser } from 'fast-xml-parser'
 
-/**
- * An element: the contents of its children, by name. Lists are `{ item: [...] }`, as EC2 writes
- * them.
- */
+/** An element: the contents of its children, keyed by name. Lists are `{ item: [...] }`, as EC2 writes them. */
 export interface Tree {
   [name: string]: string | Tree | Tree[] | undefined
 }
@@ -27,29 +24,29 @@ export const writeXml = (root: string, tree: Tree, namespace = ec2Namespace): st
 
 const ec2Namespace = 'http://ec2.amazonaws.com/doc/2016-11-15/'
 
-/** The text of a child; `undefined` if there is none. */
+/** Returns the text of a child, or `undefined` if there is none. */
 export function textOf(tree: Tree | undefined, name: string): string | undefined {
   const child = tree?.[name]
   return typeof child === 'string' && child !== '' ? child : undefined
 }
 
-/** A child that has children. */
+/** Returns the child `name`, if it has children itself. */
 export function childOf(tree: Tree | undefined, name: string): Tree | undefined {
   const child = tree?.[name]
   return typeof child === 'object' && !Array.isArray(child) ? child : undefined
 }
 
-/** The items of a list; empty if it is absent. */
+/** Returns the items of a list, which is empty if it is absent. */
 export function itemsOf(tree: Tree | undefined, name: string): Tree[] {
   const items = childOf(tree, name)?.['item']
   return Array.isArray(items) ? items : []
 }
 
-/** A list with `items`. */
+/** Returns a list of `items`. */
 export const listOf = (items: readonly Tree[]): Tree | string =>
   items.length > 0 ? { item: [...items] } : ''
 
-/** The tags of a resource. */
+/** Returns the tags of a resource. */
 export const tagsOf = (tree: Tree): Record<string, string> =>
   Object.fromEntries(
     itemsOf(tree, 'tagSet').map((tag) => [textOf(tag, 'key') ?? '', textOf(tag, 'value') ?? '']),

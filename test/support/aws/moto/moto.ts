@@ -44,7 +44,7 @@ const strict = {
 const authorization = (region: string, service = 'ec2') =>
   `AWS4-HMAC-SHA256 Credential=AKIAMADEUP/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=00`
 
-/** Converts an error of moto to an error of EC2. */
+/** Converts an error response of moto to an EC2 error. */
 function refusal({ status, body }: Answer, action: string | undefined): Ec2Error {
   const { tree } = body.startsWith('<!doctype') ? { tree: {} } : parseXml(body)
   const errors = childOf(tree, 'Errors') ?? tree

@@ -1,6 +1,7 @@
 /* oxlint-disable unicorn/no-process-exit -- a standalone program */
 // A stand-in for the Azure CLI with its extension `bastion`: the two commands that fleet runs, with the arguments that
-// they accept, and the messages and the order of events of the real CLI. The file `mode` next to it sets how it fails.
+// they accept, and the messages and the order of events of the real CLI. The file `mode` in the same directory sets how
+// it fails.
 import { appendFileSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -25,7 +26,10 @@ function fail(message, code = 1) {
   process.exit(code)
 }
 
-/** Prints a warning unless only_show_errors is set in the environment or else the configuration, as knack does. */
+/**
+ * Prints a warning unless only_show_errors is set in the environment or, if unset there, in the configuration, as in
+ * knack.
+ */
 function warn(message) {
   const setting = process.env.AZURE_CORE_ONLY_SHOW_ERRORS ?? read('only_show_errors')
   if (!/^(?:1|yes|true|on)$/i.test(setting)) process.stderr.write(`WARNING: ${message}\n`)
@@ -71,7 +75,7 @@ if (words.join(' ') === 'extension show --name bastion --output none') {
   }
   const server = createServer((client) => {
     if (mode === 'refused') {
-      // A thread fails; the main thread notices it the next time that it checks.
+      // A thread fails, which the main thread notices at its next check.
       process.stderr.write(
         'Exception in thread Thread-1 (_start_tunnel):\nTraceback (most recent call last):\n    raise exp\nmsrestazure.azure_exceptions.CloudError: The target machine is not reachable from the Bastion\n',
       )

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** How the stand-in fails; empty: it does not. */
+/** How the stand-in fails; if empty, it does not fail. */
 type Mode = '' | 'no-extension' | 'login' | 'denied' | 'hang' | 'refused'
 
 /** A directory for PATH with a stand-in for `az`. */
