@@ -11,7 +11,7 @@ const run = promisify(execFile)
 export interface Certificates {
   readonly key: string
   readonly cert: string
-  /** File of `ca`, for NODE_EXTRA_CA_CERTS. */
+  /** The file that contains `ca`, for NODE_EXTRA_CA_CERTS. */
   readonly caFile: string
   readonly ca: string
 }
@@ -43,7 +43,10 @@ export async function makeCertificates(
   return { key: key ?? '', cert: cert ?? '', ca: ca ?? '', caFile: join(folder, 'ca.pem') }
 }
 
-/** Makes this process trust an authority, as NODE_EXTRA_CA_CERTS does at startup. Returns a function that undoes it. */
+/**
+ * Makes this process trust a certificate authority, as NODE_EXTRA_CA_CERTS does at startup. Returns a function that
+ * undoes this.
+ */
 export function trustAuthority(ca: string): () => void {
   const original = tls.createSecureContext
   const create = (options?: tls.SecureContextOptions): tls.SecureContext => {
@@ -51,7 +54,8 @@ export function trustAuthority(ca: string): () => void {
     ;(made.context as { addCACert(pem: string): void }).addCACert(ca)
     return made
   }
-  // With an additional authority, Node.js loads all of its own authorities again, which takes longer than a request.
+  // For an additional authority, Node.js reloads all of its own, which takes longer than a request, so the result is
+  // shared.
   let shared: tls.SecureContext | undefined
   tls.createSecureContext = (options) =>
     options?.key === undefined && options?.ca === undefined

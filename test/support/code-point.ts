@@ -4,8 +4,8 @@ const [firstSurrogate, surrogates] = [0xd800, 0x800]
 const last = 0x10ffff
 
 /**
- * Any Unicode character, as the unit of a string. fast-check's own unit `binary` first builds a table of all of them,
- * which takes seconds in each process.
+ * Any Unicode character, as the unit of a string. fast-check's own unit `binary` first builds a table of all
+ * characters, which takes seconds in each process.
  */
 export const codePoint: Arbitrary<string> = integer({ min: 0, max: last - surrogates }).map(
   (index) => String.fromCodePoint(index < firstSurrogate ? index : index + surrogates),

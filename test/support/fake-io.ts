@@ -65,11 +65,11 @@ export function capturedIo({
 export interface Terminal {
   readonly io: Io
   readonly type: () => 'normal' | 'alternate'
-  /** Resolves to the lines of the window and of the scrollback, without empty ones at the end. */
+  /** Resolves to the lines of the window and of the scrollback, without trailing empty lines. */
   readonly screen: () => Promise<string[]>
 }
 
-/** Creates a terminal of this size; with `both`, stdout is the same terminal. */
+/** Creates a terminal of the given size; with `both`, stdout is the same terminal. */
 export function terminalIo(
   {
     rows = 24,

@@ -6,7 +6,7 @@ import { judge, judgeIsMissing } from './judge.ts'
 const undescribed =
   /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/bastionHosts$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE|PATCH) Microsoft\.Compute\/disks$|^PATCH \S+\/providers\/Microsoft\.Resources\/tags\/default$/
 
-/** Defines the last test of a file: that all previous exchanges match Microsoft's API descriptions. */
+/** Defines the last test of a file, which checks that all previous exchanges match Microsoft's API descriptions. */
 export function testDescribed(exchanges: () => readonly Exchange[]): void {
   test(
     "all requests and responses match Microsoft's API descriptions",

@@ -37,7 +37,7 @@ export interface DriverSeat extends AsyncDisposable {
   readonly steps: string[]
   call(signal?: AbortSignal): Call
   options(given?: Partial<Record<string, unknown>>): AzureOptions
-  /** Another driver for the same test double. */
+  /** Returns another driver for the same test double. */
   driverWith(tempo: Partial<Timeouts>): AzureDriver
   /**
    * Plans, records and creates a host, as fleet does; records are kept in `host` after a failure.
@@ -55,11 +55,11 @@ export interface Attempt {
 
 let tokens = 0
 
-/** A token in fleet's format. */
+/** Returns a token in fleet's format. */
 const newToken = (): string =>
   `${String((tokens += 1)).padStart(8, '0')}-1c2d-4e3f-8a4b-5c6d7e8f9a0b`
 
-/** A host before its first attempt. */
+/** Returns a host before its first attempt. */
 export const newAttempt = (options: AzureOptions, name = 'web-1'): Attempt => ({
   name: name as MachineName,
   options,

@@ -17,7 +17,7 @@ export interface Answer {
   readonly body?: unknown
 }
 
-/** A request and its response as sent. */
+/** A request, and the response that was sent. */
 export interface Exchange {
   readonly request: Request
   readonly answer: Answer

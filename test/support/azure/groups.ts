@@ -69,9 +69,9 @@ function remove(
 }
 
 /**
- * A resource in a list of Resource Manager: without its properties, and, if the list is filtered by
- * a tag, without its tags (https://learn.microsoft.com/rest/api/resources/resources/list,
- * `$filter`; azure-cli#3180, #7674, azure-sdk-for-python#7956).
+ * Returns a resource as in a list of Resource Manager: without its properties, and, if the list is filtered by a tag,
+ * without its tags (https://learn.microsoft.com/rest/api/resources/resources/list, `$filter`; azure-cli#3180, #7674,
+ * azure-sdk-for-python#7956).
  */
 const summary = ({ id, name, type, location, tags }: Body, isFiltered: boolean) => ({
   ...{ id, name, type, location },
@@ -85,7 +85,7 @@ export interface GroupsContext {
   readonly onRemoved: (body: Body) => Promise<void>
 }
 
-/** Resource groups, and lists of their contents. `path` is the part after the subscription. */
+/** Answers requests for resource groups, and for lists of their contents. `path` is the part after the subscription. */
 export function answerGroups(
   { store, operations, pageSize, onRemoved }: GroupsContext,
   request: Request,

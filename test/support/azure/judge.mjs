@@ -8,7 +8,7 @@ import { LiveValidator } from 'oav'
 
 const [, , specs = '', file = ''] = process.argv
 
-/** The api-versions of the OpenAPI files, by namespace. */
+/** API versions of the OpenAPI files, keyed by namespace. */
 const versions = { 'microsoft.compute': '2024-07-01', 'microsoft.network': '2024-05-01' }
 
 const validator = new LiveValidator({
@@ -35,7 +35,7 @@ const load = (/** @type {string} */ name) =>
 function loadTemplates() {
   const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false, logger: false })
   const compute = load('2026-03-01/Microsoft.Compute.json')
-  // The file with the definitions of extensions is not available: any extension is accepted.
+  // The file with the definitions of extensions is not available, so any extension is accepted.
   /** @type {Record<string, object>} */
   const extensions = {}
   JSON.stringify(compute, (key, value) => {
@@ -63,7 +63,7 @@ function judgeBody(
   const validate = templates.compile({
     $ref: `${schemas}${schema}#/resourceDefinitions/${type.split('/')[1]}`,
   })
-  // Requests to the national clouds have older versions, which the available schemas do not contain.
+  // Requests to the national clouds use older API versions, which the available schemas do not contain.
   const [described] = schema.split('/')
   validate({ type, apiVersion: isPublic ? apiVersion : described, name, ...body })
   return (

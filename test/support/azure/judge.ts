@@ -25,12 +25,12 @@ export interface Verdict {
 
 const parse = (text: string): unknown => (text === '' ? undefined : JSON.parse(text))
 
-/** Whether an operation is checked: not logins, polls of operations, and registrations of providers. */
+/** Returns whether an operation is checked. Logins, polls of operations and registrations of providers are not. */
 const isJudged = (operation: string): boolean =>
   !/^\S+ (?:operation|login\.)/.test(operation) &&
   !/ Microsoft\.\w+(?:\/register)?$/.test(operation)
 
-/** The shape of an exchange, without names, numbers and times. */
+/** Returns the shape of an exchange, without names, numbers and times. */
 const shapeOf = ({ request, answer }: Exchange): string =>
   [operationOf(request), answer.status, request.text, JSON.stringify(answer)]
     .join(' ')
@@ -38,7 +38,7 @@ const shapeOf = ({ request, answer }: Exchange): string =>
     .replaceAll(/"customData":"[^"]*"/g, '')
     .replaceAll(/[0-9A-Fa-f]*\d[0-9A-Fa-f]*/g, '0')
 
-/** One exchange of each shape. */
+/** Returns one exchange of each shape. */
 function distinct(exchanges: readonly Exchange[]): Exchange[] {
   const shapes = new Map(exchanges.map((exchange) => [shapeOf(exchange), exchange]))
   return [...shapes.values()]

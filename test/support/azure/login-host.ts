@@ -26,7 +26,7 @@ function discover(host: string, tenant: string): Answer {
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** A token in the format of a JSON Web Token. */
+/** Returns a token in the format of a JSON Web Token. */
 function newToken(): string {
   return [encode({ alg: 'none' }), encode({ jti: randomUUID() }), 'SIGNATURE'].join('.')
 }

@@ -44,7 +44,7 @@ export const configurationsOf = ({ properties }: Body): readonly IpConfiguration
 
 const same = (a: string | undefined, b: string): boolean => a?.toLowerCase() === b.toLowerCase()
 
-/** A child resource in a response, with its id and state. */
+/** Returns a child resource for a response, with its ID and state. */
 const child = (parent: string, kind: string, sent: Properties): Properties => ({
   name: sent['name'],
   id: `${parent}/${kind}/${String(sent['name'])}`,
@@ -206,7 +206,7 @@ function put(context: NetworkContext, address: Address, request: Request): Answe
   }
 }
 
-/** Why a resource cannot be deleted: Azure's code, and the resource that uses it. */
+/** Returns why a resource cannot be deleted: Azure's error code, and the resource that is using it. */
 function holdersOf(store: Store, type: string, id: string): readonly [string, Body | undefined] {
   const interfaces = resourcesOf(store, 'Microsoft.Network/networkInterfaces').map(
     ({ body }) => body,
@@ -284,7 +284,7 @@ function remove({ store, operations }: NetworkContext, address: Address): Answer
   }
 }
 
-/** A virtual network in a response: each subnet with its interfaces. */
+/** Returns a virtual network for a response: each subnet with its interfaces. */
 function showNetwork(store: Store, body: Body): Body {
   const used = resourcesOf(store, 'Microsoft.Network/networkInterfaces').flatMap((one) =>
     configurationsOf(one.body),

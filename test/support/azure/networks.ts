@@ -21,7 +21,7 @@ export function addNetwork(
     readonly location?: string
     readonly prefix?: string
     readonly name?: string
-    /** The ids of the networks that it is peered with. */
+    /** The IDs of the networks that this one is peered with. */
     readonly peers?: readonly string[]
   } = {},
 ): string {

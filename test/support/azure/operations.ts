@@ -6,7 +6,7 @@ import { type Answer, Refusal, type Request } from './exchange.ts'
 interface Operation {
   status: 'InProgress' | 'Succeeded' | 'Failed'
   error?: { readonly code: string; readonly message: string }
-  /** The HTTP status of its `Location` after success. */
+  /** The HTTP status of the response from its `Location` URL after success. */
   readonly final: number
 }
 
@@ -20,20 +20,20 @@ interface Links {
 export interface Operations {
   /** Starts an operation, which is running until `work` resolves. If `work` throws a {@link Refusal}, it fails. */
   start(subscription: string, namespace: string, final: number, work: () => Promise<void>): Links
-  /** The response to a poll, if `request` is one. */
+  /** Returns the response to a poll, if `request` is one. */
   answer(request: Request): Answer | undefined
   /** Resolves when no operation is running. */
   idle(): Promise<void>
 }
 
-/** A signed URL of about 3 KB, like real ones. */
+/** Returns a signed URL of about 3 KB, like real ones. */
 function sign(path: string): string {
   const claim = randomBytes(2150).toString('base64url')
   const signature = createHash('sha256').update(path).update(claim).digest('base64url')
   return `https://management.azure.com${path}&t=${Date.now()}&c=${claim}&s=${signature}&h=${randomUUID()}`
 }
 
-/** Creates the operations. Each takes `settleMs` in addition to its work. */
+/** Creates the operations. Each takes `settleMs` in addition to the time for its work. */
 export function keepOperations(
   settleMs: () => number,
   retryAfter: () => string | undefined,

@@ -1,6 +1,6 @@
 import type { Answer, Request } from './exchange.ts'
 
-/** A response with one page of a list; `nextLink` is the URL of the next page. */
+/** Returns a response with one page of a list; `nextLink` is the URL of the next page. */
 export function page(request: Request, all: readonly unknown[], size: number): Answer {
   const from = Number(request.query.get('$skiptoken') ?? 0)
   const value = all.slice(from, from + size)

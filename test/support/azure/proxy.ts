@@ -6,14 +6,14 @@ import type { AddressInfo, Socket } from 'node:net'
 /** An HTTP proxy on loopback that connects to one server for every host. */
 export interface CatchingProxy extends AsyncDisposable {
   readonly url: string
-  /** All requested hosts, and the URLs of plain requests. */
+  /** All hosts that were requested, and the URLs of plain HTTP requests. */
   readonly asked: readonly string[]
   /** Closes every connection, like a failing network. */
   cut(): void
 }
 
 /**
- * Starts a proxy that connects a CONNECT for one of `hosts` to `server`, and rejects all others. The
+ * Starts a proxy that connects CONNECT requests for one of `hosts` to `server`, and rejects all other requests. The
  * client cannot reach real hosts.
  */
 export async function startProxy(

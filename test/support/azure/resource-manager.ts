@@ -71,7 +71,7 @@ const groupOf = (id: string): string =>
   (/\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? '').toLowerCase()
 
 /**
- * Applies a role on resource groups only: lists of the subscription contain these groups, other
+ * Applies a role that is only on resource groups: lists of the subscription contain only these groups, and other
  * requests for the subscription are rejected (terraform-provider-azurerm#2678, #26667;
  * https://learn.microsoft.com/azure/role-based-access-control/scope-overview).
  */
@@ -181,7 +181,7 @@ function answerLists(
   return page(request, found, pageSize)
 }
 
-/** Azure Resource Manager for one subscription. Throws {@link Refusal}s. */
+/** Answers requests as Azure Resource Manager does for one subscription. Throws {@link Refusal}s. */
 export function answerResourceManager(context: ResourceManagerContext, request: Request): Answer {
   authorize(context, request)
   const { operations, subscription } = context

@@ -37,7 +37,7 @@ export interface Address {
   readonly namespace: string
   readonly type: string
   readonly name: string
-  /** The part after the name: `start`, `instanceView`. */
+  /** The part after the name, such as `start` or `instanceView`. */
   readonly action?: string | undefined
 }
 
@@ -60,7 +60,7 @@ export const idOf = ({ subscription, group, namespace, type, name }: Address): s
 export const findResource = (store: Store, id: string): Resource | undefined =>
   store.resources.get(id.toLowerCase())
 
-/** The resource, or Azure's error. */
+/** Returns the resource. Throws Azure's error if there is none. */
 export function requireResource(store: Store, address: Address): Resource {
   requireGroup(store, address.group)
   const found = findResource(store, idOf(address))
@@ -79,7 +79,7 @@ export function requireGroup(store: Store, name: string): Group {
   throw new Refusal(404, 'ResourceGroupNotFound', `Resource group '${name}' could not be found.`)
 }
 
-/** All resources of a type, or of all types. */
+/** Returns all resources of a type, or of all types. */
 export const resourcesOf = (store: Store, type?: string): Resource[] =>
   [...store.resources.values()].filter(
     ({ body }) => type === undefined || body.type.toLowerCase() === type.toLowerCase(),

@@ -15,7 +15,7 @@ import { sizes } from './catalogue.ts'
 
 type Properties = Record<string, unknown>
 
-/** The properties of a virtual machine that the test double uses. */
+/** A virtual machine, with only those properties that the test double uses. */
 interface Sent {
   readonly location: string
   readonly tags?: Record<string, string>
@@ -54,7 +54,7 @@ interface Boot {
 
 /** The hosts behind virtual machines. */
 export interface Computers {
-  /** Boots a host. `first`: from a new disk, with the user-data; later boots keep the disk. */
+  /** Boots a host: if `first`, from a new disk with the user-data; later boots keep the disk. */
   boot(boot: Boot, first: boolean): Promise<void>
   /** Stops a host, with or without shutdown. */
   halt(name: string, gracefully: boolean): Promise<void>
@@ -153,14 +153,11 @@ function setState(resource: Resource, provisioningState: string): void {
   }
 }
 
-/**
- * Azure's description of a virtual machine: without password and custom data, with added
- * properties.
- */
+/** Returns Azure's description of a virtual machine: without the password and custom data, with added properties. */
 function bodyOf(address: Address, sent: Sent): Body {
   const { adminPassword: _, customData: __, ...osProfile } = sent.properties.osProfile
   const { storageProfile } = sent.properties
-  // Azure returns the group of a virtual machine in upper case.
+  // Azure returns the resource group of a virtual machine in upper case.
   const id = idOf({ ...address, group: address.group.toUpperCase() })
   const disk = id.replace(/\/virtualMachines\/.*/, `/disks/${storageProfile.osDisk.name}`)
   const managedDisk = { ...(storageProfile.osDisk['managedDisk'] as Properties), id: disk }
@@ -235,8 +232,8 @@ function put(context: ComputeContext, address: Address, request: Request): Answe
 }
 
 /**
- * Changes size or encryption of a deallocated machine. For a running one, Azure would restart it
- * for the size, and reject the encryption.
+ * Changes the size or encryption of a deallocated machine. If the machine were running, Azure would restart it to
+ * change the size, and would reject a change of the encryption.
  */
 function change({ store }: ComputeContext, address: Address, request: Request): Answer {
   const resource = requireResource(store, address)
@@ -266,7 +263,7 @@ function change({ store }: ComputeContext, address: Address, request: Request): 
   return { status: 200, body: resource.body }
 }
 
-/** Deletes resources that are deleted with the virtual machine, and detaches the others. */
+/** Deletes the resources that are set to be deleted with the virtual machine, and detaches the others. */
 function cascade(store: Store, body: Body): void {
   const { osDisk } = (body.properties as unknown as Sent['properties']).storageProfile
   if (osDisk.deleteOption === 'Delete') store.resources.delete(diskOf(body).id.toLowerCase())
@@ -367,7 +364,7 @@ function act(context: ComputeContext, address: Address, request: Request): Answe
   }
 }
 
-/** A virtual machine in a list with `statusOnly=true`. */
+/** Returns a virtual machine for a list with `statusOnly=true`. */
 export const statusOf = (resource: Resource): Body => ({
   ...resource.body,
   properties: {

@@ -43,13 +43,13 @@ export interface BootedHost extends AsyncDisposable {
 
 /** The options of a booted host. */
 export interface BootOptions {
-  /** The init system (default: `systemd`). `none`: only sshd runs, as in a container. */
+  /** The init system (default: `systemd`). With `none`, only sshd runs, as in a container. */
   readonly init?: 'systemd' | 'none'
   /** Commands that cloud-init runs as its last step, while its status is still `running`. */
   readonly runcmd?: readonly string[]
   /** Replaces the default user-data, which creates the account debian, installs the host key and runs `runcmd`. */
   readonly userData?: string | Uint8Array
-  /** Files to put on the disk, by path. Those in a directory whose name ends in `bin` are executable. */
+  /** Files to put on the disk, keyed by path. Files in a directory whose name ends in `bin` are executable. */
   readonly files?: Readonly<Record<string, string>>
   /** Makes the disk like a provider's image, which does not allow root logins. */
   readonly provider?: Provider
@@ -70,7 +70,7 @@ interface Provider {
 const bootScript = fileURLToPath(new URL('boot.sh', import.meta.url))
 const indent = (text: string) => text.trim().replaceAll(/^/gm, '    ')
 
-/** The default user-data, for cloud-init's NoCloud datasource. */
+/** Returns the default user-data, for cloud-init's NoCloud datasource. */
 const userData = (
   key: string,
   publicKey: string,
@@ -92,7 +92,7 @@ runcmd: ${JSON.stringify(runcmd)}
 
 const seedFolder = 'var/lib/cloud/seed/nocloud'
 
-/** The cloud-init configuration of a provider's image. */
+/** Returns the cloud-init configuration of a provider's image. */
 const providerConfig = (user: string) => `#cloud-config
 system_info:
   default_user: { name: ${user}, groups: [adm, sudo], sudo: ["ALL=(ALL) NOPASSWD:ALL"], shell: /bin/bash, lock_passwd: true }
@@ -103,7 +103,7 @@ cloud_config_modules: [ssh-import-id, set-passwords, apt-configure, timezone, ru
 cloud_final_modules: [package-update-upgrade-install, write-files-deferred, scripts-per-boot, scripts-per-instance, scripts-user, ssh-authkey-fingerprints, final-message, power-state-change]
 `
 
-/** The cloud-init files of a provider's image, apart from user-data. */
+/** Returns the cloud-init files of a provider's image, except for the user-data. */
 const providerFiles = ({ publicKeys, user }: Provider, folder: string): Record<string, string> => ({
   [`${seedFolder}/meta-data`]: JSON.stringify({
     'instance-id': basename(folder),
@@ -113,13 +113,16 @@ const providerFiles = ({ publicKeys, user }: Provider, folder: string): Record<s
   'etc/cloud/cloud.cfg.d/95_provider.cfg': providerConfig(user),
 })
 
-/** The files of a host without a provider. */
+/** Returns the files of a host without a provider. */
 const ownFiles = (folder: string, { publicKey }: Identity): Record<string, string> => ({
   [`${seedFolder}/meta-data`]: `instance-id: ${basename(folder)}\nlocal-hostname: booted\n`,
   'root/.ssh/authorized_keys': `${publicKey}\n`,
 })
 
-/** Creates the host's disk, the changes to the shared root directory. Returns the login key and the host key. */
+/**
+ * Creates the host's disk, which holds its changes to the shared root directory. Returns the login key and the host
+ * key.
+ */
 async function makeDisk(folder: string, options: BootOptions) {
   for (const part of ['work', 'root', 'docker']) await mkdir(join(folder, part))
   const disk = join(folder, 'disk')

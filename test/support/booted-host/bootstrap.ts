@@ -1,7 +1,7 @@
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** The properties of a new Debian root directory. */
+/** Parameters for building a new Debian root directory. */
 interface Bootstrap {
   readonly root: string
   readonly packages: readonly string[]

@@ -9,7 +9,7 @@ import { ensurePackages } from './tools.ts'
 const packages =
   'systemd systemd-sysv dbus openssh-server cloud-init sudo apparmor iproute2 netbase procps curl libstdc++6'
 
-/** Files of the root directory that replace or supplement those of the packages, by path. */
+/** Files of the root directory that replace or supplement those of the packages, keyed by path. */
 const files: Readonly<Record<string, string>> = {
   'etc/hostname': 'localhost\n',
   'etc/fstab': '',
@@ -98,8 +98,8 @@ async function build(folder: string, suite: string, sources: string): Promise<vo
 }
 
 /**
- * The path of a Debian root directory with systemd, sshd and cloud-init, and without Docker. It is
- * built in a minute at the first use, and again when its definition has changed.
+ * Resolves to the path of a Debian root directory with systemd, sshd and cloud-init, and without Docker. It is built in
+ * a minute on first use, and again when its definition has changed.
  */
 export async function findRootFolder(): Promise<string> {
   const { suite, file } = findSources()

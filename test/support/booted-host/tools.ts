@@ -23,7 +23,7 @@ interface Tools {
   readonly slirp: readonly string[]
 }
 
-/** Locates the tools, which are downloaded at the first use. */
+/** Locates the tools, which are downloaded on first use. */
 export async function findTools(): Promise<Tools> {
   const folder = await cachedFolder('booted-tools', packages, unpackTools)
   const system = (await readdir(join(folder, 'usr/lib'))).find((name) =>

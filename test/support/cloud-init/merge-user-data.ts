@@ -22,7 +22,7 @@ rm ./*.deb
 export interface Merged {
   /** The merged cloud-config of all parts. */
   readonly settings: Readonly<Record<string, unknown>>
-  /** The accounts to create, by name; `debian` is the image's default account. */
+  /** The accounts to create, keyed by name; `debian` is the image's default account. */
   readonly users: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly scripts: readonly string[]
 }

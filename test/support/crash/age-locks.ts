@@ -1,7 +1,7 @@
 import { readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Longer than the time after which the owner of a lock counts as dead, in milliseconds. */
+/** Age of a lock, in milliseconds, that exceeds the time after which the lock's owner counts as dead. */
 const age = 60_000
 
 /**

@@ -12,7 +12,10 @@ export interface CrashPoint {
   readonly place: string
   /** Kind of interruption, such as `killed before`. */
   readonly how: string
-  /** Prepares the interruption in an account without calls. `pid` returns the process ID of fleet once it runs. */
+  /**
+   * Prepares the interruption in an account that has no calls yet. `pid` returns the process ID of fleet once it is
+   * running.
+   */
   readonly arm: (aws: Aws, pid: () => number) => void
   /** Number of the call at which the interruption occurs, if it occurs at a call. */
   readonly call?: number
@@ -26,15 +29,15 @@ export interface CrashRow {
   readonly how: string
   /** The last call before the interruption. */
   readonly at: string
-  /** Whether the interruption occurred: a creation may end before the call that it waits for. */
+  /** Whether the interruption occurred: a creation may end before it reaches the call to interrupt. */
   readonly fired: boolean
-  /** Exit codes of the first and second attempt; -2 if it was killed by a signal. */
+  /** Exit codes of the first and second attempt; -2 for an attempt that was killed by a signal. */
   readonly first: number
   readonly again: number
-  /** Resources at the provider after the second attempt. */
+  /** The provider's resources after the second attempt. */
   readonly made: string
   readonly removed: number
-  /** What remains after the removal, at the provider and in the home directory. */
+  /** Resources and files that remain after the removal, at the provider and in the home directory. */
   readonly left: string
 }
 
@@ -55,10 +58,10 @@ function describeWorld({ instances, groups, keyPairs, addresses }: World): strin
   return parts.join(', ') || 'nothing'
 }
 
-/** Names of locks and sockets of processes, which are irrelevant after their death: the next creation removes them. */
+/** Names of locks and sockets, which are irrelevant once their processes are dead: the next creation removes them. */
 const isLock = /\.(lock|sock)$/
 
-/** Resolves to the files for created hosts in the home directory: `nothing` after their removal. */
+/** Resolves to the files for created hosts in the home directory, or to `nothing` after their removal. */
 async function describeHome({ home }: TestUser): Promise<string> {
   const names = await Promise.all(
     ['keys', 'creations'].map((folder) =>
@@ -89,7 +92,7 @@ export const killAtCall = (number: number, phase: 'before' | 'after'): CrashPoin
     }),
 })
 
-/** Makes every call from this one on fail with an error that is not retried. */
+/** Makes this call and all later ones fail with an error that is not retried. */
 export const failFromCall = (number: number): CrashPoint => ({
   place: `call ${number}`,
   how: 'all calls fail from here on',
@@ -119,7 +122,7 @@ export const interruptCall = (number: number): CrashPoint => ({
   },
 })
 
-/** Kills the program before or after its nth durable change of a file. */
+/** Kills the program before or after its nth durable change to a file. */
 export const killAtWrite = (number: number, phase: 'before' | 'after'): CrashPoint => ({
   place: `write ${number}`,
   how: `killed ${phase}`,
@@ -130,7 +133,7 @@ export const killAtWrite = (number: number, phase: 'before' | 'after'): CrashPoi
   },
 })
 
-/** Interrupts a creation, repeats it with `again` (not with `undo`), and removes the machine. */
+/** Interrupts a creation, repeats it if the mode is `again` (not if it is `undo`), and removes the machine. */
 export async function crash(
   aws: Aws,
   point: CrashPoint,
@@ -168,7 +171,7 @@ async function finish(user: TestUser, env: Aws['environment']): Promise<number> 
   return (await user.fleet(words, { env })).code
 }
 
-/** Creates a machine without interruption. Resolves to the numbers of possible interruption points. */
+/** Creates a machine without interruption. Resolves to the number of possible interruption points of each kind. */
 export async function countPoints(aws: Aws): Promise<{ calls: number; writes: number }> {
   await aws.reset()
   await using user = await makeTestUser()

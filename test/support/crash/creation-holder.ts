@@ -1,4 +1,4 @@
-// A process that holds the lock of a creation until it is killed: HOME TOKEN. Prints a line once it has the lock.
+// Holds the lock of a creation until it is killed, and prints a line once it has the lock. Arguments: HOME TOKEN.
 import { argv, stdout } from 'node:process'
 import { openCreations } from '../../../src/state/home/creations.ts'
 

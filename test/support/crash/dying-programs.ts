@@ -2,7 +2,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { runProgram } from '../lab/process.ts'
 
-/** The call of a program that kills its caller, before or after the program's work. */
+/** The call of a wrapped program that kills the program's caller, before or after the program does its work. */
 export interface Death {
   readonly call: number
   readonly when: 'before' | 'after'

@@ -41,7 +41,7 @@ interface Thing extends ProviderResource {
   state: 'running' | 'stopped'
 }
 
-/** Returns a driver with the defect `fault`, and a function that lists the resources at its provider in memory. */
+/** Returns a driver with the defect `fault`, and a function that lists the resources at its in-memory provider. */
 export function makeFaultyDriver(fault?: Fault): {
   definition: DriverDefinition
   listResources: () => Promise<readonly ProviderResource[]>

@@ -1,8 +1,8 @@
-// Loaded before a program (node --import): kills the program with SIGKILL before or after its nth durable change of a
+// Loaded before a program (node --import): kills the program with SIGKILL before or after its nth durable change to a
 // file.
-// FLEET_TEST_KILL_AT=before:3    unset: counts only
-// FLEET_TEST_WRITES=FILE         gets a line for each change
-// Fleet renames its files into place, links or removes them, so these three are all possible changes.
+// FLEET_TEST_KILL_AT=before:3    if unset, changes are only counted
+// FLEET_TEST_WRITES=FILE         a line is appended for each change
+// Fleet changes files only by renaming, linking or removing them, so these three calls cover all changes.
 import { appendFileSync } from 'node:fs'
 import promises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'

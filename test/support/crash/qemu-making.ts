@@ -1,4 +1,4 @@
-// Creates a virtual machine, and is killed with SIGKILL at the given step: FOLDER IMAGE TOKEN STEP.
+// Creates a virtual machine, and is killed with SIGKILL at the given step. Arguments: FOLDER IMAGE TOKEN STEP.
 import { qemuDriver } from '../../../src/drivers/qemu/driver.ts'
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts'
 import type { MachineName } from '../../../src/machine/name.ts'

@@ -18,7 +18,7 @@ import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 export interface TestBroker extends AsyncDisposable {
   readonly broker: BrokerServer
   readonly client: Client
-  /** Returns a client as of another command. */
+  /** Returns a new client, as used by another command. */
   readonly openClient: (build?: string) => Client
   readonly folder: string
 }

@@ -19,7 +19,7 @@ const tools = [
 ]
 
 const mebibyte = 2 ** 20
-/** The offset of the only partition in bytes. GRUB is installed before it. */
+/** The offset of the only partition, in bytes. GRUB is installed before it. */
 const partitionStart = mebibyte
 
 const grubModules =
@@ -70,9 +70,9 @@ async function build(folder: string, suite: string, sources: string): Promise<vo
 export const debianBuildTime = 30 * 60_000
 
 /**
- * The path of a disk image like those that distributions publish, but with a Docker engine: Debian with
- * its kernel, GRUB and cloud-init, and without keys and users; qcow2, 6 GiB. It is built in two minutes
- * at the first use, and again when its definition has changed.
+ * Resolves to the path of a disk image like those that distributions publish, but with a Docker engine: Debian with its
+ * kernel, GRUB and cloud-init, and without keys and users; qcow2, 6 GiB. It is built in two minutes on first use, and
+ * again when its definition has changed.
  */
 export async function debianImage(): Promise<string> {
   await ensurePackages(...tools)

@@ -15,7 +15,7 @@ export const recipe = {
     'etc/fstab': 'LABEL=root / ext4 rw,noatime,errors=remount-ro 0 1\n',
     'etc/machine-id': '',
     'etc/resolv.conf': 'nameserver 10.0.2.3\n', // the name server of QEMU's user network
-    'etc/modprobe.d/lab.conf': 'install cfg80211 /bin/false\n', // networkd would load it
+    'etc/modprobe.d/lab.conf': 'install cfg80211 /bin/false\n', // otherwise, networkd would load it
     // Only the modules that fleet's user-data needs: each takes seconds on an emulated processor.
     'etc/cloud/cloud.cfg.d/90_lab.cfg': `datasource_list: [NoCloud, None]
 system_info: { network: { renderers: [networkd] } }
@@ -58,7 +58,7 @@ menuentry Debian {
 }
 `
 
-/** Turns a root directory with installed packages into that of a bootable image, without host keys. */
+/** Turns a root directory with installed packages into the root directory of a bootable image, without host keys. */
 export async function customizeRoot(root: string, kernel: string): Promise<void> {
   if (kernel === '') throw new Error(`there is no kernel in ${root}`)
   for (const [path, text] of Object.entries({

@@ -16,7 +16,7 @@ export interface DebianKernel {
 
 const recipe = {
   package: 'linux-image-amd64',
-  /** The modules that are kept; thousands of hardware drivers are not. */
+  /** The modules to keep; thousands of hardware drivers are removed. */
   kept: [
     ...['arch', 'crypto', 'fs', 'lib', 'net', 'drivers/virtio', 'drivers/net/vxlan'],
     ...['veth', 'virtio_net', 'net_failover', 'dummy'].map((name) => `drivers/net/${name}.ko`),
@@ -27,7 +27,7 @@ const recipe = {
 
 const initFile = join(import.meta.dirname, 'initramfs-init.sh')
 
-/** The package of the newest kernel, on which the metapackage depends. */
+/** Resolves to the package of the newest kernel, on which the metapackage depends. */
 async function findPackage(): Promise<string> {
   await runProgram(outside('apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', 'update'))
   const depends = await runProgram(['apt-cache', 'depends', recipe.package])
@@ -66,7 +66,7 @@ async function build(folder: string): Promise<void> {
   for (const used of [from, early]) await rm(used, { recursive: true })
 }
 
-/** Locates the kernel, which is downloaded and prepared at the first use. */
+/** Locates the kernel, which is downloaded and prepared on first use. */
 export async function debianKernel(): Promise<DebianKernel> {
   const whole = [recipe, await readFile(initFile, 'utf8')]
   const folder = await cachedFolder('debian-kernel', whole, build)

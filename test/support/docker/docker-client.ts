@@ -35,7 +35,7 @@ export interface Seat extends AsyncDisposable {
   machine(name?: string): Promise<Machine>
   /** Runs docker on a machine (default: the first) and waits until it exits. */
   docker(args: readonly string[], options?: Options): Promise<Answer>
-  /** Runs docker like `docker`. Returns the trimmed standard output; throws if it fails. */
+  /** Runs docker as the method `docker` does. Returns the trimmed standard output; throws if docker fails. */
   ok(args: readonly string[], options?: Options): Promise<string>
 }
 
@@ -45,7 +45,10 @@ export const modes = [
   { mode: 'without a local docker CLI', here: false },
 ] as const
 
-/** Creates a user with an inventory of a lab's hosts, named like the hosts, whose login user is `user`. */
+/**
+ * Creates a user with an inventory of a lab's hosts. The machines have the names of the hosts, and the login user
+ * `user`.
+ */
 export async function takeSeat(
   lab: Lab,
   { here, user = 'root' }: { here: boolean; user?: Account },

@@ -99,7 +99,9 @@ const logins: Readonly<Record<string, Fields>> = {
   generic: { SSHUser: 'ana', SSHPort: 2222 },
 }
 
-/** The `Driver` object of a machine in a version: fields of all drivers and fields of its own driver. */
+/**
+ * Returns the `Driver` object of a machine in a version of the format: the fields of all drivers and of its own driver.
+ */
 function driverOf(
   name: string,
   version: ConfigVersion,
@@ -118,8 +120,8 @@ function driverOf(
 }
 
 /**
- * The content of a config.json. Version 1 contains no name; some releases with version 3 also wrote
- * the driver in base64 (`RawDriver`).
+ * Returns the content of a config.json. Version 1 contains no name; some releases with version 3 also wrote the driver
+ * in base64 (`RawDriver`).
  */
 function configOf(
   name: string,
@@ -161,7 +163,7 @@ function configOf(
   }
 }
 
-/** The contents of config.json files in a version of the format, by machine name. */
+/** Returns the contents of config.json files in a version of the format, keyed by machine name. */
 export const dockerMachineConfigs = (version: ConfigVersion): Readonly<Record<string, Fields>> =>
   Object.fromEntries(
     Object.entries(kinds).map(([name, kind]) => [
@@ -171,8 +173,8 @@ export const dockerMachineConfigs = (version: ConfigVersion): Readonly<Record<st
   )
 
 /**
- * The contents of config.json files for a machine of each driver that stores an address, by machine
- * name. `next` returns the address and the login user of each machine.
+ * Returns the contents of config.json files for a machine of each driver that stores an address, keyed by machine name.
+ * `next` returns the address and the login user of each machine.
  */
 export function dockerMachineConfigsAt(
   next: () => { readonly address: string; readonly user: string },

@@ -35,7 +35,10 @@ WantedBy=multi-user.target
 const engine = '/usr/libexec/lab-engine'
 const passOn = (program: string) => `#!/bin/sh\nexec ${engine}/${program} "$@"\n`
 
-/** A docker CLI that reports the package's version instead of that of the engine, which is this computer's. */
+/**
+ * Returns a docker CLI that reports the package's version instead of the engine's, because the engine is this
+ * computer's.
+ */
 const tellVersion = (version: string) => `#!/bin/sh
 case "$*" in
   *'version --format {{.Server.Version}}') ${engine}/docker "$@" >/dev/null && echo '${version}' ;;
@@ -56,7 +59,7 @@ const containerd: Package = {
   },
 }
 
-/** Packages like Docker's of one version, which also start the engine. */
+/** Returns packages of one version that are like Docker's. They also start the engine. */
 const enginePackages = (version: string): Package[] => [
   {
     name: 'docker-ce-cli',
@@ -122,7 +125,9 @@ async function close(server: Server): Promise<void> {
   await once(server, 'close')
 }
 
-/** Creates a repository with Docker packages in the given versions, by channel, and serves it at a lab address. */
+/**
+ * Creates a repository with Docker packages in the given versions, keyed by channel, and serves it at a lab address.
+ */
 export async function serveDockerRepository(
   address: string,
   channels: Readonly<Record<'stable' | 'test', readonly string[]>>,

@@ -14,9 +14,8 @@ export async function newerEngine(): Promise<string> {
 }
 
 /**
- * Replaces the engine's programs on a host by those of a newer engine, which works with the libraries
- * and the runc of this release. `root` is the root directory of the host, whose engine must not be
- * running.
+ * Replaces the engine's programs on a host with those of a newer engine, which works with the libraries and the runc of
+ * this release. `root` is the root directory of the host, whose engine must not be running.
  */
 export async function installNewerEngine(root: string): Promise<void> {
   const folder = await newerEngine()

@@ -15,7 +15,7 @@ const packages = {
 
 const socket = '/run/podman/podman.sock'
 
-/** Settings for a host without systemd, with programs in the directory where they were unpacked. */
+/** Returns settings for a host without systemd, with programs in the directory where they were unpacked. */
 const settings = (root: string) => `[engine]
 cgroup_manager = "cgroupfs"
 runtime = "runc"
@@ -31,7 +31,7 @@ graphroot = "/var/lib/docker/podman"
 runroot = "/run/containers"
 `
 
-/** Podman's API service on a lab host without a Docker engine. Its disposal stops the host. */
+/** Podman's API service on a lab host without a Docker engine. Disposing of it stops the host. */
 export interface Podman extends AsyncDisposable {
   /** The path of its socket, as seen by the host. */
   readonly socket: string
@@ -39,7 +39,7 @@ export interface Podman extends AsyncDisposable {
   readonly socketHere: string
 }
 
-/** Starts Podman (Debian packages, 15 MB, downloaded at the first use) on a host and waits until it answers. */
+/** Starts Podman (Debian packages, 15 MB, downloaded on first use) on a host, and waits until it answers. */
 export async function startPodman(host: LabHost): Promise<Podman> {
   const unpacked = await cachedFolder('podman', packages, (place) =>
     unpackPackages(place, packages),

@@ -1,4 +1,4 @@
-// Resolves a disk image, which is downloaded if it is missing, and prints its path: FOLDER IMAGE.
+// Resolves a disk image, which is downloaded if it is missing, and prints its path. Arguments: FOLDER IMAGE.
 import { openDiskImages } from '../../../src/disk-images/disk-images.ts'
 import { readTar } from '../../../src/operations/copy/archive/read-tar.ts'
 

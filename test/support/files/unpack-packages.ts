@@ -5,7 +5,10 @@ import { findSources } from '../booted-host/root-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** Downloads packages: those of another release up to `--`, then those of this release. Does not change apt's lists. */
+/**
+ * A script that downloads packages: those before `--` from another release, and those after it from this release. It
+ * does not change apt's lists.
+ */
 const script = `
 set -eu
 cd "$1"
@@ -26,7 +29,7 @@ shift
 
 /** Names of Debian packages. */
 export interface DebianPackages {
-  /** A release other than that of this computer. */
+  /** A release other than this computer's. */
   readonly release?: string
   readonly ofRelease?: readonly string[]
   /** Packages of this computer's release. */

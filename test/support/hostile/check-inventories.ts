@@ -24,7 +24,7 @@ const commands = [
 /** Number of commands that are run on each inventory. */
 const each = 4
 
-/** Addresses that may be dialed: those of entries, and the APIs of providers. */
+/** Addresses that may be dialed: the addresses in entries, and the APIs of providers. */
 const mayDial = new RegExp(
   `^(?:${addresses.map((one) => one.replaceAll('.', String.raw`\.`)).join('|')}|(?:ec2|sts)\\.[a-z0-9-]+\\.amazonaws\\.com|management\\.azure\\.com|login\\.microsoftonline\\.com|cloud\\.debian\\.org|.*docker\\.sock)(?::\\d+)?$`,
 )
@@ -55,9 +55,9 @@ function findHarm(
 const codes = new Set<number>(Object.values(exitCodes))
 
 /**
- * Runs commands on one of `parts` parts of the hostile inventories; each part has its own test file, so that they run
- * concurrently. Throws if a command does what an inventory asks for. Resolves to the numbers of checked inventories and
- * of commands that accepted their inventory as valid.
+ * Runs commands on one of `parts` parts of the hostile inventories. Each part has its own test file, so that the parts
+ * are checked concurrently. Throws if a command does what a hostile inventory asks for. Resolves to the number of
+ * checked inventories, and the number of commands that accepted their inventory as valid.
  */
 export async function checkInventories(
   part: number,

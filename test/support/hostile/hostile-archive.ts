@@ -60,7 +60,7 @@ export function paxRecords(records: Readonly<Record<string, string>>): string {
 
 export const endOfArchive = Buffer.alloc(2 * block)
 
-/** Returns an entry with its content. */
+/** Returns an archive entry with its content. */
 export const entry = (facts: Parameters<typeof rawHeader>[0], content = ''): Buffer =>
   Buffer.concat([
     rawHeader({ ...facts, size: facts.size ?? Buffer.byteLength(content) }),

@@ -3,7 +3,7 @@ import { startLoopbackSshd } from '../ssh/loopback-sshd.ts'
 
 /** Behavior of a host under an attacker's control. By default, the host is harmless, and its engine is empty. */
 interface HostileBehaviour {
-  /** Answers a request to the engine; the URL has no API version. */
+  /** Answers a request to the engine; the request's URL has no API version. */
   readonly engine?: (request: IncomingMessage, response: ServerResponse) => void
   /** Prompts of a keyboard-interactive login; without them, every login is accepted. */
   readonly questions?: {

@@ -80,7 +80,7 @@ const safe = {
   ),
 }
 
-/** Resources of records: of other users, and invalid ones. */
+/** Resources in records: resources of other users, and invalid ones. */
 const resources = fc.constantFrom<Readonly<Record<string, string>>>(
   { region: 'eu-west-1', securityGroup: 'sg-0abc1234567890abc', elasticIp: 'eipalloc-1' },
   { region: 'evil.example/' },

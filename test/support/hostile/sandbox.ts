@@ -22,7 +22,10 @@ export interface Effects {
 /** A simulated computer of a user, on which commands can do no harm and are recorded. */
 export interface Sandbox extends AsyncDisposable {
   run(inventory: string, ...words: readonly string[]): Promise<Effects>
-  /** Resolves to the paths outside the inventory directory and fleet's own ones, each with what reveals a change. */
+  /**
+   * Resolves to the paths outside the inventory directory and fleet's own directories, each with data that reveals a
+   * change.
+   */
   readState(): Promise<readonly string[]>
 }
 
@@ -46,12 +49,15 @@ const programs =
     ' ',
   )
 
-/** Interval of checks for idleness, in milliseconds, and the number of successive idle checks to stop after. */
+/**
+ * Interval of the checks for idleness, in milliseconds, and the number of successive idle checks before a command is
+ * stopped.
+ */
 const [lookMs, mostIdle] = [25, 8]
 /** Processor time between two checks below which the command is idle, in microseconds. */
 const idleBelow = 2_000
 
-/** Calls `stop`, like Ctrl-C, once this process only waits. Returns a function that ends the watch. */
+/** Calls `stop`, as Ctrl-C would, once this process does nothing but wait. Returns a function that ends the watch. */
 function stopWhenIdle(stop: () => void): () => void {
   let [idle, before] = [0, process.cpuUsage()]
   const timer = setInterval(() => {
@@ -63,7 +69,7 @@ function stopWhenIdle(stop: () => void): () => void {
   return () => clearInterval(timer)
 }
 
-/** Resolves to the paths below a directory, each with what reveals a change. */
+/** Resolves to the paths below a directory, each with data that reveals a change. */
 async function walk(folder: string, skip: ReadonlySet<string>): Promise<string[]> {
   const found: string[] = []
   for (const name of (await readdir(folder)).sort()) {

@@ -4,7 +4,7 @@ const imageId = `sha256:${'a'.repeat(64)}`
 const containerId = 'c'.repeat(64)
 const [layer, created] = [`sha256:${'b'.repeat(64)}`, 1_700_000_000]
 
-/** Labels of the container, which is the only one of a compose project. */
+/** Labels of the container, which is the only container of a compose project. */
 const labels = {
   role: 'front',
   'com.docker.compose.project': 'shop',
@@ -50,7 +50,7 @@ const network = {
   IPAM: { Driver: 'default', Options: null, Config: [{ Subnet: '172.20.0.0/16' }] },
 }
 
-/** Swarm information of a manager, which is the only node. */
+/** Swarm information of a manager that is the only node. */
 const swarm = {
   ...{ NodeID: 'n'.repeat(25), LocalNodeState: 'active', ControlAvailable: true, Error: '' },
   RemoteManagers: [{ NodeID: 'n'.repeat(25), Addr: '192.0.2.1:2377' }],
@@ -80,7 +80,7 @@ const service = {
   ServiceStatus: { RunningTasks: 1, DesiredTasks: 1, CompletedTasks: 0 },
 }
 
-/** The current task of the service, and the one that it replaced. */
+/** The current task of the service, and the task that it replaced. */
 const tasks = ['running', 'shutdown'].map((desired) => ({
   ...{ ID: desired[0]?.repeat(25), ServiceID: service.ID, Slot: 1, NodeID: node.ID },
   ...{ CreatedAt: `2026-01-0${desired === 'running' ? 2 : 1}T00:00:00Z`, DesiredState: desired },
@@ -99,7 +99,7 @@ function frame(text: string): Buffer {
   return Buffer.concat([head, Buffer.from(text)])
 }
 
-/** Answers by path: strings and buffers are sent as they are, everything else as JSON. */
+/** Answers, keyed by path: strings and buffers are sent as they are, and everything else as JSON. */
 const answers: Readonly<Record<string, unknown>> = {
   '/_ping': 'OK',
   '/version': { Version: '27.5.1', ApiVersion: '1.41', Os: 'linux', Arch: 'amd64' },

@@ -10,7 +10,7 @@ export interface FakeHost extends AsyncDisposable {
   readonly hostKey: string
   /** Returns the command lines that were run since the previous call. */
   commands(): readonly string[]
-  /** Runs commands with the local shell from now on, for copies, which use programs of the host. */
+  /** From now on, runs commands with the local shell. Copies need this, because they use programs of the host. */
   runForReal(): void
 }
 
@@ -117,7 +117,7 @@ export async function startFakeHost(privateKey?: string): Promise<FakeHost> {
         return
       }
       const [mark] = /fleet-[0-9a-f-]{36}/.exec(command) ?? []
-      if (command.includes('flock -n 9')) channel.write(`${mark}\nheld\n`) // until its input ends
+      if (command.includes('flock -n 9')) channel.write(`${mark}\nheld\n`) // the lock is held until its input ends
       const chunks: Buffer[] = []
       channel.on('data', (chunk: Buffer) => void chunks.push(chunk))
       channel.on('end', () => {

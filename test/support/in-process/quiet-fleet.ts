@@ -13,7 +13,7 @@ export interface QuietFleet extends AsyncDisposable {
 const idOf = (host: number, container: number): string =>
   `${host.toString(16).padStart(4, '0')}${container.toString(16).padStart(4, '0')}`.padEnd(64, '0')
 
-/** Returns statistics of a container; they grow with time, so that each reading differs. */
+/** Returns statistics of a container; they grow with time, so each reading differs. */
 const usageOf = (id: string, name: string): object => {
   const time = Date.now() * 1e6
   const usage = { total_usage: time / 50, usage_in_usermode: 0 }
@@ -26,7 +26,7 @@ const usageOf = (id: string, name: string): object => {
   }
 }
 
-/** ID of every exec instance. */
+/** The ID that every exec instance has. */
 const execId = 'e'.repeat(64)
 
 /** Name of a container that only one host has; hosts are counted from 1. */

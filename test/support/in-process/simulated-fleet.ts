@@ -29,7 +29,7 @@ const names = ['a', 'b', 'c', 'd', 'e', 'f']
 const roles = ['manager', 'manager', 'web', 'none'] as const
 
 /**
- * A fleet of simulated machines, with a swarm of the machines with the label `role=manager` or `role=web`. Tests that
+ * A fleet of simulated machines, of which those with the label `role=manager` or `role=web` form a swarm. Tests that
  * use it mock os/retry.ts with simulated-retry.ts, and host-networks.ts with simulated-networks.ts.
  */
 export class SimulatedFleet {
@@ -86,7 +86,7 @@ export class SimulatedFleet {
     this.#had = has
   }
 
-  /** Applies until it is aborted by `signal`. Inventory writes also count as steps of the engines. */
+  /** Applies changes until `signal` aborts it. Inventory writes also count as steps of the engines. */
   async applyUntilKilled(signal: AbortSignal): Promise<void> {
     const { engines, store, signal: before } = this
     this.signal = signal
@@ -205,7 +205,7 @@ export class SimulatedFleet {
     )
   }
 
-  /** Resolves to the nodes that the inventory describes, by host. */
+  /** Resolves to the nodes that the inventory describes, keyed by host. */
   async wanted(): Promise<Record<string, object>> {
     const members = (await this.machines()).filter(({ labels = {} }) => labels['role'] !== 'none')
     return Object.fromEntries(

@@ -4,7 +4,7 @@ import type * as real from '../../../src/os/retry.ts'
 /** Number of attempts: the simulation makes changes immediately, or a few requests later. */
 const attempts = 30
 
-/** {@link real.poll} limited by the number of attempts instead of time, for simulated engines on slow computers. */
+/** {@link real.poll}, limited by the number of attempts instead of by time, for simulated engines on slow computers. */
 export const poll = (async (
   check: () => Promise<unknown>,
   { signal, otherwise }: { readonly signal?: AbortSignal; readonly otherwise?: () => unknown },

@@ -8,13 +8,13 @@ interface SimulatedHost {
   readonly name: string
   readonly address: string
   isUp: boolean
-  /** ID of the engine's node, and its cluster. It is kept when the host is switched off. */
+  /** ID of the engine's node, and its cluster. Both are kept when the host is switched off. */
   membership: { readonly node: string; readonly cluster: SimulatedCluster } | undefined
   /** Error that keeps the engine from taking part in its cluster: it reports no node ID, and leaves only by force. */
   failure?: string | undefined
   /** Whether the engine fails on its first promotion. */
   failsPromotion?: boolean
-  /** Whether another manager has become the only one, while this one still searches for the others. */
+  /** Whether another manager has become the only manager, while this host is still searching for the others. */
   isAbandoned?: boolean
 }
 
@@ -24,7 +24,7 @@ interface SimulatedNode {
   readonly host: SimulatedHost
   version: number
   spec: Readonly<{ Labels: Record<string, string>; Role: string; Availability: string }>
-  /** Number of requests until a change of its role is complete. */
+  /** Number of requests until a change of the node's role is complete. */
   delay: number
 }
 
@@ -34,7 +34,7 @@ interface SimulatedCluster {
   readonly labels: Record<string, string>
   readonly nodes: Map<string, SimulatedNode>
   readonly raft: Set<string>
-  /** Number of service tasks by node. Only active nodes get tasks. */
+  /** Number of service tasks, keyed by node. Only active nodes get tasks. */
   readonly tasks: Map<string, number>
 }
 
@@ -76,7 +76,7 @@ export class SimulatedEngines {
     return running > raft.size / 2
   }
 
-  /** Returns the nodes of the only cluster, by host. */
+  /** Returns the nodes of the only cluster, keyed by host. */
   nodes(): Record<string, SimulatedNode['spec']> {
     const [cluster, second] = this.clusters
     if (cluster === undefined || second !== undefined) {
@@ -114,14 +114,14 @@ export class SimulatedEngines {
         this.onChange(`${request.method} ${request.path} on ${name}`)
         this.onStep()
       }
-      // A change may be made although its answer is lost.
+      // A change may be made even if its response is lost.
       if (!isRead && this.#random() < this.failureRate) throw failed('connection reset')
       return read(answer, '')
     }
     return { json } as Engine
   }
 
-  /** Returns a connection to a host, from which ports of others can be dialed. */
+  /** Returns a connection to a host, from which ports of other hosts can be dialed. */
   transport(name: string): Transport {
     const own = this.host(name)
     return {

@@ -66,7 +66,7 @@ machines:
   laptop: { driver: local, host: { phase: ready } }
 `
 
-/** Creates a world. The provider has the host of `db-1`, and one without an entry. */
+/** Creates a world. The provider has the host of `db-1`, and a host without an entry. */
 export async function openWorld(
   hosts: WorldHosts,
   cloud: ReturnType<typeof openFakeCloud>,

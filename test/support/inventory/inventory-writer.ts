@@ -1,4 +1,4 @@
-// A process that writes to an inventory: FILE NAME adds one machine; FILE alone labels machines endlessly.
+// Writes to an inventory: with the arguments FILE NAME, adds one machine; with only FILE, labels machines endlessly.
 import { argv, stdout } from 'node:process'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import { openFileInventory } from '../../../src/state/inventory/file-inventory.ts'

@@ -9,8 +9,8 @@ const systemPlaces = ['/usr/libexec', '/usr/lib', '/usr/local/lib'].map(
 )
 
 /**
- * Unpacks packages of a Debian suite (arguments: directory, suite, packages) with separate apt lists: Debian 12 has no
- * packages of docker plugins, and nothing is installed.
+ * A script that unpacks packages of a Debian suite without installing them (arguments: directory, suite, packages). It
+ * uses separate apt lists, because Debian 12 has no packages of docker plugins.
  */
 const unpackScript = `
 set -eu

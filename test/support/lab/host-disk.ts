@@ -11,7 +11,7 @@ export interface DiskPlan {
   readonly publicKey: string
   /** Lines of sshd_config(5) that override or extend the lab's defaults. */
   readonly sshdOptions: Readonly<Record<string, string>>
-  /** A directory whose programs in `usr/bin` and `usr/sbin` replace those of this computer. */
+  /** A directory whose programs in `usr/bin` and `usr/sbin` replace this computer's. */
   readonly programs?: string
 }
 

@@ -9,7 +9,7 @@ import { childrenOf, ended, hasEnded, signalProcess, spawnTied, until } from './
 export interface BootPlan {
   readonly name: string
   readonly address: string
-  /** Directory of its disk and logs. */
+  /** Directory with the host's disk and logs. */
   readonly folder: string
   readonly network: Switch
   /** Options of dockerd(8); if empty, the host has no engine. */
@@ -18,7 +18,7 @@ export interface BootPlan {
 
 /** A running host. */
 export interface RunningHost {
-  /** The process of `unshare`, which runs as long as the host. */
+  /** The `unshare` process, which exits together with the host. */
   readonly child: ChildProcess
   /** PID of the host's init process in this PID namespace. */
   readonly pid: number
@@ -30,7 +30,7 @@ export interface RunningHost {
 export interface HostSpawnOptions {
   /** Variables that extend or override the default environment of root. */
   readonly env?: Readonly<Record<string, string>>
-  /** Default: root's home directory. */
+  /** The working directory (default: root's home directory). */
   readonly cwd?: string
 }
 

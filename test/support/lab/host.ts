@@ -28,11 +28,11 @@ export interface LabHost {
   readonly address: string
   readonly port: 22
   readonly user: 'root'
-  /** The public host key that its SSH server currently shows: `ssh-ed25519 AAAA…`. */
+  /** The public host key that the SSH server currently presents: `ssh-ed25519 AAAA…`. */
   readonly hostKey: string
-  /** The engine's socket, as a path of this process. It changes each time the host is started. */
+  /** The path of the engine's socket, as seen by this process. It changes each time the host is started. */
   readonly engineSocket: string
-  /** Root's home directory, as a path of the host. */
+  /** The path of root's home directory, as seen by the host. */
   readonly home: string
   /** Runs a shell command on the host, as root. */
   exec(command: string, options?: HostSpawnOptions): Promise<Finished>
@@ -52,9 +52,9 @@ export interface LabHost {
   killSshd(): Promise<void>
   /** Starts the SSH server after `killSshd`, and waits until it answers. */
   startSshd(): Promise<void>
-  /** Silently drops all packets to and from it, or stops dropping them. */
+  /** Silently drops all packets to and from the host, or stops dropping them. */
   drop(on: boolean): Promise<void>
-  /** Creates a new host key and waits until the SSH server shows it. Resolves to the new public key. */
+  /** Creates a new host key and waits until the SSH server presents it. Resolves to the new public key. */
   replaceHostKey(): Promise<string>
 }
 

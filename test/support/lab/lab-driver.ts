@@ -7,7 +7,7 @@ export interface LabPower extends Disposable {
   readonly port: number
 }
 
-/** Serves `POST /HOST/VERB` (`start`, `stop`, `restart`, `kill`, `state`); all answer `running` or `stopped`. */
+/** Serves `POST /HOST/VERB` (`start`, `stop`, `restart`, `kill`, `state`); every response is `running` or `stopped`. */
 export async function servePower(hosts: readonly LabHost[]): Promise<LabPower> {
   const off = new Set<string>()
   const verbs = {

@@ -14,8 +14,8 @@ export type { LabHost } from './host.ts'
 
 /**
  * Whether this process can start a lab: it runs in the namespaces of `enter.mjs`, which `npm test` and
- * `scripts/run-ts.mjs --lab` create. Nothing in there has access to this computer's network, except through the
- * namespace `FLEET_LAB_OUTSIDE`: `nsenter --net=$FLEET_LAB_OUTSIDE COMMAND`.
+ * `scripts/run-ts.mjs --lab` create. Nothing in these namespaces has access to this computer's network, except through
+ * the namespace `FLEET_LAB_OUTSIDE`: `nsenter --net=$FLEET_LAB_OUTSIDE COMMAND`.
  */
 export const labIsHere = process.env['FLEET_LAB_OUTSIDE'] !== undefined
 

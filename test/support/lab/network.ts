@@ -3,9 +3,9 @@ import { runProgram } from './process.ts'
 /** A network switch for hosts: a bridge in the network namespace of this process. */
 export interface Switch {
   readonly bridge: string
-  /** `10.77.X`: the first three numbers of all its addresses. */
+  /** `10.77.X`: the first three octets of all its addresses. */
   readonly prefix: string
-  /** The address of this process on it. */
+  /** This process's address on the switch. */
   readonly address: string
 }
 

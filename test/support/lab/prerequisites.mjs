@@ -26,7 +26,7 @@ const packages = {
   tcsh: 'tcsh', // a login shell that is not POSIX
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
-  genisoimage: 'genisoimage', // builds the small guest, with the next two
+  genisoimage: 'genisoimage', // builds the small guest, together with the next two
   gcc: 'gcc',
   gencat: 'libc6-dev',
   debootstrap: 'debootstrap',

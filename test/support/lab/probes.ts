@@ -1,7 +1,7 @@
 import { type RequestOptions, get } from 'node:http'
 import { connect } from 'node:net'
 
-/** Resolves to whether a server's first bytes are those of an SSH server (RFC 4253, section 4.2). */
+/** Resolves to whether a server's first bytes identify it as an SSH server (RFC 4253, section 4.2). */
 export const answersSsh = (host: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host, port })

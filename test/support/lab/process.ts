@@ -57,7 +57,7 @@ export async function runProgram(
   return stdout
 }
 
-/** Returns the PIDs of a process's children (proc(5), `/proc/PID/task/TID/children`); empty if it has exited. */
+/** Returns the PIDs of a process's children (proc(5), `/proc/PID/task/TID/children`), or none if it has exited. */
 export function childrenOf(pid: number): number[] {
   try {
     const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')

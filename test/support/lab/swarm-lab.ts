@@ -23,10 +23,10 @@ interface Node {
   readonly ManagerStatus?: { readonly Reachability: string }
 }
 
-/** The labels of machines, by name. */
+/** The labels of machines, keyed by machine name. */
 type Labels = Record<string, Readonly<Record<string, string>>>
 
-/** Matches a plan without changes and problems; records may lack facts of the hosts, which a plan reports. */
+/** Matches a plan without changes or problems. Records may lack facts about the hosts, which a plan reports. */
 export const nothingToDo = {
   code: 0,
   text: expect.not.stringMatching(/fleet apply|attention/) as string,
@@ -34,13 +34,15 @@ export const nothingToDo = {
 
 /** Options of a swarm lab. */
 interface SwarmLabOptions {
-  /** The hosts belong to a driver that can stop, start and remove them. */
+  /** Whether the hosts belong to a driver that can stop, start and remove them. */
   readonly power?: true
   /** The hosts with a newer engine. */
   readonly newerEngines?: readonly string[]
 }
 
-/** Hosts with engines, and an inventory with a swarm of the machines with the label `role=manager` or `role=web`. */
+/**
+ * Hosts with engines, and an inventory in which the machines with the label `role=manager` or `role=web` form a swarm.
+ */
 export class SwarmLab implements AsyncDisposable {
   readonly lab: Lab
   readonly ana: TestUser
@@ -129,7 +131,7 @@ ${machines.join('')}`
     return { code, text: stdout + stderr }
   }
 
-  /** Applies, and kills the program with SIGKILL when a step starts. Resolves to whether the step started. */
+  /** Applies changes, and kills the program with SIGKILL when a step starts. Resolves to whether the step started. */
   async applyUntil(step: string): Promise<boolean> {
     let isKilled = false
     await this.ana.fleet(['apply', '--yes', '--json', '--timeout', '60'], {
@@ -147,7 +149,7 @@ ${machines.join('')}`
     return (await this.host(name).exec(command)).stdout.trim()
   }
 
-  /** Resolves to the nodes listed by a manager, by host name. Fails if a host has two nodes. */
+  /** Resolves to the nodes listed by a manager, keyed by host name. Fails if a host has two nodes. */
   async nodes(manager = 'h1'): Promise<Record<string, Node>> {
     const text = await this.on(manager, 'docker node ls -q | xargs docker node inspect')
     const nodes = JSON.parse(text) as Node[]
