@@ -54,7 +54,7 @@ export function trustAuthority(ca: string): () => void {
     ;(made.context as { addCACert(pem: string): void }).addCACert(ca)
     return made
   }
-  // For an additional authority, Node.js reloads all of its own, which takes longer than a request, so the result is
+  // If an authority is added, Node.js reloads all built-in ones, which takes longer than a request, so the result is
   // shared.
   let shared: tls.SecureContext | undefined
   tls.createSecureContext = (options) =>

@@ -17,16 +17,16 @@ export interface Followed {
   readonly kind: string
   /** Returns the number of lines received. */
   readonly lines: () => number
-  /** Lines whose number does not follow that of the previous line. */
+  /** Gaps in the line numbers: each line whose number is not one higher than the previous line's. */
   readonly gaps: readonly string[]
   readonly ended: Promise<End>
   /** Returns the text on stderr so far. */
   readonly said: () => string
-  /** Ends the stream abruptly, like the death of its program. */
+  /** Ends the stream abruptly, as if its program had died. */
   readonly kill: () => void
 }
 
-/** Counts lines, and detects missing ones for each machine. */
+/** Counts lines, and detects missing lines for each machine. */
 function readLines(stream: Readable): Pick<Followed, 'lines' | 'gaps'> {
   const last = new Map<string, number>()
   const gaps: string[] = []
@@ -68,7 +68,7 @@ export function followBy(
   }
 }
 
-/** Follows a log with a direct request to the engine, like an SDK. */
+/** Follows a log with a direct request to the engine, as an SDK does. */
 export async function followBySdk(socketPath: string, container: string): Promise<Followed> {
   const path = `/containers/${container}/logs?follow=1&stdout=1&tail=1`
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {

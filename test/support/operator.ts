@@ -12,7 +12,7 @@ export interface Operator extends AsyncDisposable {
   readonly home: string
   readonly inventoryFile: string
   readonly env: Record<string, string>
-  /** Opens the fleet of one command: dispose of it, and open another one for the next command. */
+  /** Opens a `Fleet` for a single command. Dispose of it, and open another one for the next command. */
   open(): Fleet
   inventory(): Promise<string>
   machine(name: string): Promise<Machine | undefined>

@@ -3,7 +3,7 @@ import { cachedFolder } from './files/cached-folder.ts'
 import { outside } from './lab/outside.ts'
 import { runProgram } from './lab/process.ts'
 
-/** Downloads and unpacks the package, without installing it. */
+/** A script that downloads and unpacks the package, without installing it. */
 const script = `
 set -eu
 cd "$1"

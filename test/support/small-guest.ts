@@ -15,7 +15,7 @@ import { outside } from './lab/outside.ts'
 /** The script that builds the guest and VirtualBox. */
 export const guestRig = join(import.meta.dirname, '../../../shared/rigs/virtualbox/virtualbox.sh')
 
-/** Whether the guest is available: its script is not part of the project. */
+/** Whether the guest is available: the script that builds it is not part of the project. */
 export const guestIsHere = labIsHere && existsSync(guestRig)
 if (!guestIsHere) console.warn(`skipped what needs the small guest: no lab, or no ${guestRig}`)
 
@@ -23,8 +23,8 @@ if (!guestIsHere) console.warn(`skipped what needs the small guest: no lab, or n
 export const guestBuildTime = 30 * 60_000
 
 /**
- * A cloud image of 64 MB, which boots in seconds. Its sshd supports one session per connection, and
- * no forwarding.
+ * Resolves to a cloud image of 64 MB, which boots in seconds. Its sshd supports one session per connection, and no
+ * forwarding.
  */
 export async function smallGuest(): Promise<string> {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
@@ -58,8 +58,8 @@ const conversions = {
 const haltForever = Uint8Array.of(0xfb, 0xf4, 0xeb, 0xfd)
 
 /**
- * Creates a copy of the small guest in `folder` whose boot sector halts the processor. Resolves to its path. For tests
- * that never log in: a guest that boots in emulation uses a whole core of this computer.
+ * Creates a copy of the small guest in `folder` whose boot sector halts the processor. Resolves to its path. The copy
+ * is for tests that never log in, because a guest that boots in emulation uses a whole core of this computer.
  */
 export async function haltingGuest(folder: string, format: BootDisk['format']): Promise<string> {
   const raw = join(dirname(await smallGuest()), 'rig-cloud-amd64.raw')
@@ -85,8 +85,8 @@ export interface GuestSeed {
 }
 
 /**
- * A seed for a guest with the user `user`. The guest does not support multipart messages, so this
- * is a plain cloud-config.
+ * Returns a seed for a guest with the user `user`. The guest does not support multipart messages, so the seed is a
+ * plain cloud-config.
  */
 export function seedGuest(image: string, user: string): GuestSeed {
   const [login, hostKey] = [makeKeyPair('login'), makeKeyPair('host')]

@@ -14,7 +14,7 @@ interface RunOptions {
   readonly input?: string
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
-  /** Called with the PID once the program runs. */
+  /** Called with the PID once the program is running. */
   readonly started?: (pid: number) => void
   /** Called with all of stderr so far, each time there is more. */
   readonly said?: (stderr: string, pid: number) => void
@@ -40,7 +40,7 @@ export interface TestUser extends AsyncDisposable {
   /** The directory of the inventory. */
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
-  /** A directory with only Node.js, for a PATH. */
+  /** A directory that contains only Node.js, to use as PATH. */
   readonly nodeOnly: string
   /** Runs the built fleet, and waits until it exits. */
   fleet(args: readonly string[], options?: RunOptions): Promise<Answer>
@@ -50,7 +50,7 @@ export interface TestUser extends AsyncDisposable {
     typing: readonly Typing[],
     options?: Pick<RunOptions, 'env'>,
   ): Promise<Screen>
-  /** Runs any program on a terminal, like `fleetOnTerminal`. */
+  /** Runs any program on a terminal, as `fleetOnTerminal` does with fleet. */
   onTerminal(
     argv: readonly string[],
     typing: readonly Typing[],
@@ -153,7 +153,7 @@ export async function makeTestUser({
     inventory: () => readFile(join(folder, 'machines.yaml'), 'utf8'),
     async [Symbol.asyncDispose]() {
       if (broker) await user.fleet(['broker', 'stop'])
-      // A broker writes the code that it has compiled just before it exits.
+      // Just before it exits, a broker writes the code that it has compiled.
       await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     },
   }

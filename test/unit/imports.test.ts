@@ -16,7 +16,7 @@ const adapters = [
 ] as const
 const core = ['machine', ...leaf]
 
-/** Directories of src/ from the highest layer to the lowest, and the layers that each can import besides itself. */
+/** Directories of src/ from the highest layer to the lowest, and the other layers that each of them can import. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   cli: ['app', 'commands', 'operations', 'broker', 'ui', ...adapters, ...core],
   commands: ['app', 'operations', 'broker', 'ui', ...adapters, ...core],
@@ -32,7 +32,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** Maximum number of files in a directory. */
 const mostFiles = 20
 
-/** Packages that only one place can import. */
+/** Packages that may be imported in only one place. */
 const onlyIn: Readonly<Record<string, RegExp>> = {
   ssh2: /^transport\/(?:open)?ssh\//,
   'log-update': /^ui\/progress\/live\.ts$/,

@@ -8,7 +8,7 @@ import { commandList } from '../../src/commands/index.ts'
 import { commonOptions } from '../../src/commands/options/common-options.ts'
 import { literalsOf } from '../support/source-literals.ts'
 
-/** Phrases that texts for users must not have, each with a better phrase or the reason. */
+/** Phrases that texts for users must not contain, each with a better phrase or the reason. */
 const banned: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/\b(?:is|are|was|were|be) told\b|\bunless told\b|\btold to\b/, 'reported, default'],
   [/\bsaid\b/, 'given, set'],
@@ -132,7 +132,7 @@ const read = async (file: string): Promise<[string, string]> => [
   await readFile(path.join(root, file), 'utf8'),
 ]
 
-/** The TypeScript and JavaScript files in directories of the project, with their content. */
+/** Resolves to the TypeScript and JavaScript files in directories of the project, with their content. */
 async function sourcesIn(
   ...directories: readonly string[]
 ): Promise<[file: string, source: string][]> {
@@ -156,7 +156,7 @@ test('messages have no banned phrases', async () => {
   expect(wrong).toEqual([])
 })
 
-/** Phrases that comments and test titles must not have, each with a better phrase or the reason. */
+/** Phrases that comments and test titles must not contain, each with a better phrase or the reason. */
 const bannedInComments: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/\bof (?:its|their) own\b(?! \w)/, 'its own, separate'],
   [/\banew\b/, 'again'],

@@ -49,8 +49,8 @@ function unpack(
 /**
  * Returns the files of docker's plugins, and fetches those that this computer does not have. `docker-compose-new` is
  * the newest compose in Debian unstable.
- * @returns {Readonly<Partial<Record<'docker-compose' | 'docker-buildx' | 'docker-compose-new', string>>>} without
- * unavailable ones
+ * @returns {Readonly<Partial<Record<'docker-compose' | 'docker-buildx' | 'docker-compose-new', string>>>} the
+ * available plugins
  */
 export function prepareDockerPlugins() {
   const folder = join(tmpdir(), 'fleet-docker-plugins')

@@ -8,8 +8,9 @@ const script = fileURLToPath(new URL('enter.sh', import.meta.url))
 
 /**
  * Runs a command in an environment where a lab can be started, with this process's input and output, and resolves to
- * its exit code. Ctrl-C, SIGTERM, and even SIGKILL of this process kill everything that was started in there and remove
- * its files. In there, `FLEET_LAB_OUTSIDE` is the path of this computer's network namespace (for nsenter --net).
+ * its exit code. Ctrl-C, SIGTERM, and even SIGKILL of this process kill everything that was started in the environment,
+ * and remove its files. In the environment, the variable `FLEET_LAB_OUTSIDE` is the path of this computer's network
+ * namespace (for nsenter --net).
  * @param {readonly string[]} command
  * @param {NodeJS.ProcessEnv} [env]
  * @returns {Promise<number>}

@@ -14,14 +14,16 @@ export interface LiveTerminal extends AsyncDisposable {
   readonly screen: () => 'normal' | 'alternate'
   /** Returns everything written to the terminal so far. */
   readonly written: () => string
-  /** Returns whether a cell has a style other than that of plain text, such as inverse or dim. */
+  /** Returns whether a cell has a style, such as inverse or dim, instead of plain text. */
   isStyled(row: number, column: number): boolean
   /** Resolves to the PID of the program. */
   readonly pid: () => Promise<number>
   type(text: string): void
   resize(rows: number, columns: number): void
   signal(name: 'SIGTERM' | 'SIGUSR2'): void
-  /** Resolves when the window fits; rejects with its contents after `seconds`, or if the program has exited. */
+  /**
+   * Resolves when the window matches `fits`; rejects with its contents after `seconds`, or if the program has exited.
+   */
   until(fits: RegExp | ((lines: readonly string[]) => boolean), seconds?: number): Promise<void>
   /** The exit code of the program. */
   readonly ended: Promise<number>

@@ -2,7 +2,7 @@ import { cachedFolder } from '../files/cached-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** Downloads the npm package of a Node.js release, and keeps only the program. */
+/** A script that downloads the npm package of a Node.js release, and keeps only the program. */
 const script = `
 set -eu
 cd "$1"

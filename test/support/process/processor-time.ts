@@ -1,4 +1,4 @@
-/** Runs `work`, and measures this process's processor time in milliseconds, almost independent of other load. */
+/** Runs `work`, and measures this process's processor time in milliseconds, which hardly depends on other load. */
 export async function timeProcessor<Value>(
   work: () => Value | Promise<Value>,
 ): Promise<{ readonly value: Value; readonly took: number }> {

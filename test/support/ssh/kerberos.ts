@@ -23,7 +23,7 @@ export interface KerberosRealm extends Disposable {
   readonly programs: string
   /** Environment variables for a user's programs: the realm, and a separate ticket cache. */
   readonly env: Readonly<Record<string, string>>
-  /** Gets a ticket for a user of the realm, like kinit(1). */
+  /** Gets a ticket for a user of the realm, as kinit(1) does. */
   logIn(user: string): Promise<void>
   /** Removes all tickets. */
   logOut(): Promise<void>
@@ -53,7 +53,7 @@ ${realm} = {
 db_module_dir = ${database}
 `
 
-/** Starts MIT Kerberos (Debian packages, 1 MB, downloaded on first use) with the users, in `folder`. */
+/** Starts MIT Kerberos (Debian packages, 1 MB, downloaded on first use) in `folder`, with the given users. */
 export async function startKerberos(
   folder: string,
   users: readonly string[],

@@ -13,11 +13,11 @@ interface Behaviour {
   readonly login: (attempt: AuthContext) => void
   /** Runs a command, and ends the channel. */
   readonly exec: (command: string, channel: ServerChannel) => void
-  /** Answers a request to the engine; the URL has no API version. */
+  /** Answers a request to the engine; the request's URL has no API version. */
   readonly engine: RequestListener
 }
 
-/** An SSH server on loopback, in this process: requires no root, no sshd and no engine. */
+/** An SSH server on loopback, in this process. It requires neither root nor sshd nor an engine. */
 export interface LoopbackSshd extends AsyncDisposable {
   readonly port: number
   /** `ssh-ed25519 AAAA…`. */

@@ -5,7 +5,10 @@ import { shellQuote } from '../../../src/os/shell-quote.ts'
 const script = (address: string, port: number, more: string) =>
   `const s = require('net').connect(${port}, '${address}'); process.stdin.pipe(s).pipe(process.stdout); ${more}`
 
-/** Returns the arguments of a netcat in JavaScript, with `more` code for the socket `s` and the argument `mark`. */
+/**
+ * Returns the command line of a netcat in JavaScript, with additional code `more` that can use the socket `s`, and with
+ * `mark` as an argument.
+ */
 export const netcat = (
   { address, port }: { readonly address: string; readonly port: number },
   { mark = '', more = '' } = {},

@@ -7,7 +7,10 @@ import { unpackPackages } from '../files/unpack-packages.ts'
 
 const packages = { ofThisRelease: ['libssl-dev'] } as const
 
-/** Compiles a software security key in `folder`. Resolves to the library for SecurityKeyProvider of ssh_config(5). */
+/**
+ * Compiles a software security key in `folder`. Resolves to the path of the library, for SecurityKeyProvider in
+ * ssh_config(5).
+ */
 export async function buildSecurityKey(folder: string): Promise<string> {
   const unpacked = await cachedFolder('libssl', packages, (place) =>
     unpackPackages(place, packages),

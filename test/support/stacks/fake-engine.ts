@@ -7,32 +7,32 @@ import { type StackModel, imageOf } from '../../../src/operations/stacks/stack-m
 
 interface FakeContainer {
   readonly id: string
-  /** Default: the name that compose gives. */
+  /** The container's name (default: the name that compose chooses). */
   readonly name?: string
   readonly service: string
   readonly hash: string
   readonly image: string
   readonly labels: Readonly<Record<string, string>>
   readonly health: 'healthy' | 'unhealthy' | 'health: starting'
-  /** Default: `running`. */
+  /** The container's state (default: `running`). */
   readonly state?: 'paused' | 'restarting'
 }
 
 /**
  * An engine and a compose that keep containers in memory. A service whose command is `fail`, `slow` or `crash` never
- * becomes healthy; compose reports only `fail`.
+ * becomes healthy; of these, compose reports only `fail`.
  */
 export interface FakeDocker {
   readonly engine: Engine
   readonly compose: MachineCompose
   readonly containers: Map<string, FakeContainer>
-  /** The IDs of images by name. */
+  /** The IDs of images, keyed by name. */
   readonly images: Map<string, string>
   /** The images of containers that keep images and are never started. */
   readonly keepers: ReadonlySet<string>
   /** Returns whether the stack is marked as unfinished. */
   readonly isUnfinished: () => boolean
-  /** The images in a registry; pulling others fails. */
+  /** The images in a registry; pulling any other image fails. */
   readonly registry: Map<string, string>
   /** The arguments and variables of compose commands that change something. */
   readonly runs: { readonly words: string; readonly variables: Readonly<Record<string, string>> }[]
@@ -51,7 +51,7 @@ export function fakeDocker(): FakeDocker {
   const registry = new Map<string, string>()
   const runs: FakeDocker['runs'] = []
   let count = 0
-  /** The images and labels of containers that are never started, by ID. */
+  /** The images and labels of containers that are never started, keyed by container ID. */
   const idle = new Map<string, { image: string; labels: Readonly<Record<string, string>> }>()
   const idleWith = (label: string) =>
     [...idle].filter(([, { labels }]) => labels[label] !== undefined)

@@ -157,7 +157,8 @@ export function composeFile({ services, networkLabel, inlineConfig }: EditedProj
   const entries = Object.entries(services).map(([name, service], index) => {
     const { shares, scale, replicas } = service
     const sharesNetwork = shares?.kind === 'network_mode'
-    // compose refuses services that share with a service without containers, and selects one of several at random
+    // compose refuses services that share with a service without containers; with several containers, it picks one at
+    // random
     const isShared = Object.values(services).some((one) => one.shares?.of === name)
     const isNeeded = isShared || Object.values(services).some((one) => name in one.dependsOn)
     const limit = (count: number | undefined): number | undefined =>
@@ -204,6 +205,6 @@ export function composeFile({ services, networkLabel, inlineConfig }: EditedProj
   })
 }
 
-/** Returns whether a scale can be written: compose refuses one that differs from the replicas. */
+/** Returns whether a scale can be written: compose refuses a scale that differs from the number of replicas. */
 const isSame = (scale: number | undefined, replicas: number | undefined): boolean =>
   scale !== undefined && (replicas === undefined || replicas === scale)

@@ -9,7 +9,7 @@ import { type TestUser, makeTestUser } from '../test-user.ts'
 interface ComposeKind {
   readonly kind: string
   readonly here: boolean
-  /** The file of the compose plugin; each kind has a different version. */
+  /** The compose plugin's file; each kind of compose has a different version. */
   readonly plugin: string
 }
 
@@ -73,7 +73,7 @@ export async function writeFiles(
   }
 }
 
-/** Starts hosts, and writes an inventory with these hosts and the stack `shop` of `shop/compose.yaml`. */
+/** Starts hosts, and writes an inventory with these hosts and the stack `shop`, which shop/compose.yaml defines. */
 export async function startStackLab({
   hosts,
   here,
@@ -127,7 +127,7 @@ export async function startStackLab({
 export const onHost = async (host: LabHost, command: string): Promise<string> =>
   (await host.exec(command)).stdout.trim()
 
-/** Resolves to the IDs of the stack's running containers, by service. */
+/** Resolves to the IDs of the stack's running containers, keyed by service. */
 export async function containersOn(host: LabHost): Promise<Record<string, string>> {
   const format = '{{.Label "com.docker.compose.service"}} {{.ID}}'
   const filter = `label=com.docker.compose.project=${stack}`

@@ -57,7 +57,10 @@ export async function makeGuest(
   return { record: { phase: 'ready', token, ...facts, resources }, seed, facts }
 }
 
-/** The files that are left in a directory of the driver, and media and machines in it that VirtualBox still has. */
+/**
+ * Resolves to the files left in a directory of the driver, and to the media and machines in it that VirtualBox still
+ * has.
+ */
 export async function leftIn(box: VirtualBox, folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true })
   const known = await Promise.all(['vms', 'hdds', 'dvds'].map((what) => box.manage('list', what)))

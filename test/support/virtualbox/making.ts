@@ -1,5 +1,5 @@
-// Creates a machine in VirtualBox, and dies by SIGKILL at the given step, if any: FOLDER IMAGE TOKEN STEP.
-// Then it powers the machine off, because each running machine uses a core.
+// Creates a machine in VirtualBox, and is killed with SIGKILL at the given step, if any. Otherwise, powers the machine
+// off, because each running machine uses a core. Arguments: FOLDER IMAGE TOKEN STEP.
 import { virtualBoxDriver } from '../../../src/drivers/virtualbox/driver.ts'
 import { makeGuest, quietCall } from './make-guest.ts'
 

@@ -12,11 +12,11 @@ import { guestRig, haltingGuest, smallGuest } from '../small-guest.ts'
 export interface VirtualBox extends AsyncDisposable {
   /** Environment variables that make programs find this VirtualBox. */
   readonly env: Readonly<Record<string, string>>
-  /** A directory that VirtualBox can access, in the lab's temporary directory; it cannot access others. */
+  /** A directory that VirtualBox can access, in the lab's temporary directory; it cannot access other directories. */
   readonly folder: string
-  /** The small guest as an image in a format, with a boot sector that halts the processor. */
+  /** Resolves to an image of the small guest in the given format, with a boot sector that halts the processor. */
   image(format: BootDisk['format']): Promise<string>
-  /** The small guest as an image in a format, which boots. */
+  /** Resolves to an image of the small guest in the given format, which boots. */
   bootableImage(format: BootDisk['format']): Promise<string>
   /** Runs VBoxManage, retrying while VirtualBox is busy, and returns the output. */
   manage(...words: string[]): Promise<string>
@@ -37,7 +37,7 @@ mkdir -p "$2$3"
 mount --bind "$3" "$2$3"
 `
 
-/** The processes of a user's VirtualBox: VBoxSVC, and one for each running machine. */
+/** Returns the processes of a user's VirtualBox: VBoxSVC, and one for each running machine. */
 function processesOf(socketId: string): number[] {
   const mark = `VBOX_IPC_SOCKETID=${socketId}\0`
   return readdirSync('/proc').flatMap((entry) => {
@@ -46,12 +46,12 @@ function processesOf(socketId: string): number[] {
         ? [Number(entry)]
         : []
     } catch {
-      return [] // it has ended in the meantime
+      return [] // it has exited in the meantime
     }
   })
 }
 
-/** Prepares a separate VirtualBox without kernel driver, which interprets the guest's code. */
+/** Prepares a separate VirtualBox without the kernel driver, which interprets the guest's code. */
 export async function startVirtualBox(): Promise<VirtualBox> {
   const source = dirname(await smallGuest())
   const rig = dirname(source)

@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Files that take minutes, longest first: started last, they would run alone at the end. */
+/** Files that take minutes, longest first. If they were started last, they would run alone at the end. */
 const long = [
   'lab/azure/crash',
   'lab/azure/crash-yours',
@@ -52,7 +52,7 @@ const rankOf = ({ moduleId }: TestSpecification): number => {
   return rank === -1 ? long.length : rank
 }
 
-/** Sorts the files that take longest to the beginning. */
+/** Moves the files that take longest to the beginning. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)

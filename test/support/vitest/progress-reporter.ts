@@ -6,7 +6,10 @@ const longestSilence = 60_000
 
 const nameOf = ({ moduleId }: TestModule): string => relative(process.cwd(), moduleId)
 
-/** Lists the running files when none has ended for a minute: in a pipe, vitest prints a file only at its end. */
+/**
+ * Lists the running files when none has ended for a minute: if its output is a pipe, vitest prints a file only once it
+ * has ended.
+ */
 export function progressReporter(
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Reporter {

@@ -40,7 +40,7 @@ function summarizeFile(module: TestModule): FileSummary {
     file: relative(process.cwd(), module.moduleId),
     passed: inState('passed').length,
     failed: inState('failed').length + suites.filter((suite) => suite.errors().length > 0).length,
-    // a test still pending never ran
+    // a test that is still pending never ran
     skipped: [...inState('skipped'), ...inState('pending')].map(reasonOf),
     seconds: secondsOf(module),
   }

@@ -23,7 +23,7 @@ test('caches the code of large files in separate cache files, and does not read 
     return Promise.all(names.map(async (name) => [name, (await stat(join(cache, name))).ino]))
   }
   const modules = createRequire(import.meta.url).cache
-  /** Loads a file as a new process would, and writes what was compiled to the cache. */
+  /** Loads a file as a new process would, and writes the compiled code to the cache. */
   const run = (name: string) => {
     for (const file of ['small.js', 'large.js']) delete modules[join(bundle, file)]
     const code = openCode(bundle, join(cache, 'other'))

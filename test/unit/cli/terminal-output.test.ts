@@ -182,7 +182,9 @@ test('an error of several lines is indented below its first line', () => {
   expect(written()).toBe('fleet: web-1: no\n  fleet: done\n')
 })
 
-/** Files that may write to a stream directly or make styled text, and why. All other files write through `Output`. */
+/**
+ * Files that may write to a stream directly or produce styled text, and why. All other files write through `Output`.
+ */
 const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]])[] = [
   [
     /\bprocess\.(?:stdout|stderr)\b|\bprocess\[/,
@@ -203,7 +205,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'ui/output.ts', // after escaping
       'ui/progress/live.ts', // draws styled text with log-update
       'ui/prompt.ts', // prompts
-      'ui/template-output.ts', // Outputs that write, escaped, through another Output
+      'ui/template-output.ts', // Outputs that write escaped text through another Output
       'ui/screen/terminal-screen.ts', // the cells of a Canvas, which escapes its text
     ],
   ],

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { matchesGlob } from '../../../src/machine/glob.ts'
 
-/** Reference implementation of glob matching, by definition. */
+/** Reference implementation of glob matching, taken directly from its definition. */
 function matchesSlowly(pattern: string, text: string): boolean {
   const [first] = pattern
   if (first === undefined) return text === ''

@@ -58,7 +58,7 @@ const allRun: (hosts: ReadonlyMap<MachineName, unknown>) => Map<MachineName, Hos
   new Map([...hosts.keys()].map((name) => [name, { state: 'running', options: { size: 'small' } }]))
 
 /**
- * Part of a driver whose option `size` is changed by stopping the host, and whose option `place` requires a new host.
+ * Part of a driver that stops the host to change the option `size`, and needs a new host to change the option `place`.
  */
 const sizes: Pick<Driver, 'update'> = {
   update: {
@@ -325,7 +325,7 @@ test('a plan for some machines queries no other hosts, and lists the skipped mac
   expect(plan).toMatchObject({
     changes: [{ machine: 'd', action: 'create' }],
     drift: [{ machine: 'b', field: 'address' }],
-    issues: [], // unmanaged hosts are not requested either
+    issues: [], // unmanaged hosts are not queried either
     skipped: ['a', 'c'],
   })
   const kept = parsePlan(JSON.stringify(plan), 'today.plan')

@@ -40,7 +40,7 @@ eachShell(
   'a word that is quoted for the host is one word in %s on the host after any local shell has parsed it',
   (shell) => {
     for (const word of words) {
-      // `fleet ssh NAME` joins its words with spaces and passes them on.
+      // `fleet ssh NAME` joins its arguments with spaces and passes them on.
       const sent = shells.map((pasted) => runIn(pasted, `printf %s ${quoteForHost(word)}`))
       for (const text of sent) {
         const output = runIn(shell, `printf '<%s>' ${text}`)

@@ -61,7 +61,7 @@ describe('FLEET_DEBUG', () => {
   })
 })
 
-/** Returns work that traces several lines, and lets other work run in between. */
+/** Returns work that traces several lines, and lets other work run before each line. */
 const traceSlowly = (line: string) => async () => {
   for (let turn = 0; turn < 3; turn += 1) {
     await Promise.resolve()

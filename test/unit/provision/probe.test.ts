@@ -25,7 +25,7 @@ async function programs(answers: Readonly<Record<string, string>>): Promise<stri
   return folder
 }
 
-/** Runs the script with the shells and programs of this computer, except for those in `folder`. */
+/** Runs the script with this computer's shells and programs, unless `folder` contains a replacement. */
 function probe(shell: string, folder: string, env: Record<string, string> = {}, socket?: string) {
   const [file = '', ...args] = shell.split(' ')
   const { stdout, status } = spawnSync(

@@ -80,7 +80,10 @@ it('every command line between backquotes has a command, options and arguments t
   expect(problems).toEqual([])
 })
 
-/** Whether a word after `fleet` continues a sentence about the program, or is part of a shell script or template. */
+/**
+ * Returns whether a word after `fleet` continues a sentence about the program, or is part of a shell script or
+ * template.
+ */
 const isNoCommand = (word: string): boolean =>
   /^(?:[a-z]+s|can|cannot|created|did|either|for|in|inventory|itself|machine|started|there|to|will|without|would)$/.test(
     word,

@@ -65,7 +65,7 @@ function ownWords(command: Command, words: readonly string[]): readonly string[]
   return typed.slice(0, at)
 }
 
-/** Whether `words` have more arguments than `command` accepts. */
+/** Returns whether `words` have more arguments than `command` accepts. */
 export function hasTooManyArguments(command: Command, words: readonly string[]): boolean {
   const usages = Object.values(command.arguments ?? {}).map(({ usage }) => usage)
   if (command.moreOptions !== undefined || usages.some((usage) => usage.includes('...'))) {

@@ -14,11 +14,11 @@ export interface Case {
   readonly prints?: RegExp
   /** Value that the JSON on stdout must match; the output may have other fields. */
   readonly json?: object
-  /** Contents of additional files, by path in the working directory. */
+  /** Contents of additional files, keyed by path in the working directory. */
   readonly files?: Readonly<Record<string, string>>
   /** Standard input of the last command line. */
   readonly input?: string
-  /** Whether PATH includes this computer's programs and `files`. Skipped on Windows. */
+  /** Whether PATH includes this computer's programs and `files`. If so, the case is skipped on Windows. */
   readonly programs?: boolean
   /** Whether web-1 runs commands in a shell on this computer. */
   readonly shell?: boolean
@@ -240,7 +240,7 @@ const lists = {
   ],
 }
 
-/** Cases for every command that is not passed to docker, by the name of the command. */
+/** Cases for every command that is not passed to docker, keyed by the name of the command. */
 export const cases: Readonly<Record<string, readonly Case[]>> = {
   init: [
     ok(

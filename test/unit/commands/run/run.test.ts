@@ -118,7 +118,7 @@ function describedOutput(name: string, line: string): string {
     .flatMap(({ id, commands }) => commands.map((command) => ({ id, command })))
     .filter(({ command: described }) => {
       const [command = '', option] = described.split(/ (?=--)/)
-      const isNamed = name === command || name.startsWith(`${command} `) // `import` names a group
+      const isNamed = name === command || name.startsWith(`${command} `) // `import` is a group
       return isNamed && (option === undefined || line.includes(option))
     })
     .toSorted((a, b) => b.command.length - a.command.length)

@@ -14,7 +14,7 @@ type Handle = (file: {
   readonly path: string
 }) => Promise<{ readonly contents: string } | undefined>
 
-/** Bundler plugin, in the part of its interface that this test uses. */
+/** The part of a bundler plugin's interface that this test uses. */
 interface Plugin {
   setup(bundle: {
     onLoad(options: { readonly filter: RegExp }, handle: Handle): void
@@ -26,13 +26,13 @@ const { leanAzure } = (await import(script)) as { leanAzure: Plugin }
 const handlers: { readonly filter: RegExp; readonly handle: Handle }[] = []
 await leanAzure.setup({ onLoad: ({ filter }, handle) => void handlers.push({ filter, handle }) })
 
-/** Returns the contents with which the plugin replaces a file, or undefined if it keeps the file. */
+/** Resolves to the contents with which the plugin replaces a file, or to undefined if it keeps the file. */
 async function replaced(path: string): Promise<string | undefined> {
   const found = handlers.find(({ filter }) => filter.test(path))
   return (await found?.handle({ path }))?.contents
 }
 
-/** Returns the names of types in a mapper, by which the client looks them up. */
+/** Returns the names of the types in a mapper, which the client uses to look the types up. */
 function namesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, item]: [string, unknown]) =>

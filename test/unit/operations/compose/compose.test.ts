@@ -29,8 +29,8 @@ const local = (entry: Entry, isInMount = true): LocalEntry => ({
 })
 
 /**
- * Plans how to ship the file `d/f` in the directory `d`. Each string is the content of a version; undefined means
- * none.
+ * Plans how to ship the file `d/f` in the directory `d`. Each string is the content of a version, or undefined if the
+ * version does not exist.
  */
 const plan = (here?: string, base?: string, there?: string, isInMount = true) => {
   const folder: Entry = { type: 'folder', mode: 0o755 }

@@ -22,7 +22,8 @@ const machineWith = (more: object = {}, sshCidr = '203.0.113.9/32'): ReadyMachin
   }) as unknown as ReadyMachine
 
 /**
- * Fails to connect with `error` to a host that runs at its recorded address. Resolves to the error that is reported.
+ * Simulates a connection that fails with `error`, to a host that runs at its recorded address. Resolves to the error
+ * that is reported.
  */
 async function follow(
   machine: ReadyMachine,

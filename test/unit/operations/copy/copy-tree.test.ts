@@ -98,7 +98,7 @@ describe('a truncated archive', () => {
   })
 })
 
-/** Creates a directory with files next to the target, which no archive may change. */
+/** Creates, next to the target, a directory with files that no archive may change. */
 async function makeBystander(): Promise<{ folder: string; readState: () => Promise<unknown> }> {
   const folder = await makeFolder()
   const victim = join(folder, 'outside')

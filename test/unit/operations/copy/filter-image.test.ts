@@ -21,7 +21,7 @@ const named = (letter: string, name: string) => ({
 })
 const layers = [entry({ name: blob('a') }, '{}'), entry({ name: blob('c') }, 'layer')]
 
-/** Filters an image archive, and resolves to the remaining entries by name. */
+/** Filters an image archive, and resolves to the remaining entries, keyed by name. */
 async function filter(parts: readonly Buffer[], image: Parameters<typeof filterImage>[1] = wanted) {
   const passed = filterImage(Readable.from([Buffer.concat([...parts, endOfArchive])]), image)
   const found: Record<string, unknown> = {}

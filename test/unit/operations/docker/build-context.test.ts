@@ -27,7 +27,7 @@ interface Sent {
   readonly content: string
 }
 
-/** Resolves to the entries of an archive, by name. */
+/** Resolves to the entries of an archive, keyed by name. */
 async function unpack(archive: Readable): Promise<Map<string, Sent>> {
   const sent = new Map<string, Sent>()
   const unpacking = extract()

@@ -17,7 +17,7 @@ const listed = (name: string, service: string) => ({
   Labels: { 'com.docker.compose.service': service },
 })
 
-/** Returns an engine with fixed answers by path. An answer that is a function is called for each request. */
+/** Returns an engine with fixed answers, keyed by path. An answer that is a function is called for each request. */
 function engineOf(answers: Readonly<Record<string, unknown>>) {
   const asked: string[] = []
   const engine: Pick<Engine, 'json'> = {

@@ -18,7 +18,7 @@ const container = (service: string, more: Partial<StackContainer> = {}): StackCo
   ...more,
 })
 
-/** Compares containers with services whose hashes are those that `container` sets. */
+/** Compares containers with services whose hashes match the ones that `container` sets. */
 function compare(
   services: Record<string, StackService>,
   containers: readonly StackContainer[],

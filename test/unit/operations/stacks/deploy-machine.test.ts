@@ -169,7 +169,7 @@ describe('deploying to one machine', () => {
     await expect(
       deploy({ command: 'x' }, { conf: 'two', signal: stopping.signal }),
     ).rejects.toThrow(/not deployed: cancelled\nRelease 1 was restored/)
-    expect(locks).toEqual(['locked', 'locked']) // also while the release is restored
+    expect(locks).toEqual(['locked', 'locked']) // the stack is locked even while the release is restored
     expect(await confOnHost()).toBe('one')
     docker.beforeUp = async () => {}
     expect(await deploy({ command: 'x' }, { conf: 'two' })).toMatchObject({ state: 'deployed' })

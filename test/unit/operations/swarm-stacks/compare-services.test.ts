@@ -135,7 +135,7 @@ const node = (availability = 'active', state = 'ready'): SwarmNode => ({
   Status: { State: state, Addr: '' },
 })
 
-/** Whether tasks with these constraints can run on a node. */
+/** Returns whether tasks with these constraints can run on a node. */
 const may = (constraints: readonly string[], one = node()) =>
   mayRunOn(one, { deploy: { labels: {}, placement: { constraints } } })
 

@@ -19,7 +19,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 const model = (services: object, more: object = {}): StackModel =>
   ({ name: 'shop', services, ...more }) as StackModel
 
-/** Writes local files, and resolves to their entries by path. */
+/** Writes local files, and resolves to their entries, keyed by path. */
 async function filesOf(contents: Readonly<Record<string, string>>) {
   const entries = Object.entries(contents).map(async ([path, content]) => {
     const file = join(folder, path.replaceAll('/', '-'))

@@ -20,7 +20,7 @@ const turns = [
   { a: 'web', d: 'manager', e: 'web', c: 'none', f: 'manager' },
 ] as const
 
-/** Returns a fleet whose inventory has the roles of `turn`, and whose swarm has those of the turn before. */
+/** Returns a fleet whose inventory has the roles of `turn`, while its swarm has the roles of the previous turn. */
 async function fleetAt(turn: number): Promise<SimulatedFleet> {
   const fleet = new SimulatedFleet(7)
   for (const [index, roles] of turns.slice(0, turn + 1).entries()) {
@@ -31,8 +31,8 @@ async function fleetAt(turn: number): Promise<SimulatedFleet> {
 }
 
 /**
- * Applies until step `number` is reached, as if killed there. Steps precede and follow each request and write.
- * Resolves to whether the step was reached.
+ * Applies changes until step `number` is reached, as if fleet were killed there. There are steps before and after each
+ * request and each write. Resolves to whether the step was reached.
  */
 async function applyUntil(fleet: SimulatedFleet, number: number): Promise<boolean> {
   const killing = new AbortController()

@@ -50,7 +50,7 @@ const planned = ({
   states?: Record<string, PeerState>
   changes?: readonly Change[]
   swarm?: readonly PlannedSwarmChange[]
-  /** Swarm information by machine; engines of other machines have not responded. */
+  /** Swarm information, keyed by machine. Engines of machines without an entry have not responded. */
   nodes?: Record<string, SwarmInfo>
   ambiguous?: readonly string[]
 }) =>

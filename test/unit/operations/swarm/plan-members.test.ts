@@ -86,7 +86,7 @@ function situation({
   nodes?: readonly SwarmNode[]
   /** Labels of the cluster. */
   own?: Record<string, string>
-  /** Labels by machine. */
+  /** Labels, keyed by machine. */
   labels?: Record<string, Record<string, string>>
 } & Partial<Pick<SwarmSituation, 'changes' | 'chosen' | 'ambiguous'>> = {}): SwarmSituation {
   const all = machines.map((one) => ({ ...one, labels: labels[one.name] ?? one.labels ?? {} }))

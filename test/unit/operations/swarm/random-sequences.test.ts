@@ -12,7 +12,7 @@ vi.mock(import('../../../../src/operations/swarm/host-networks.ts'), async (orig
   return simulateNetworks(await original())
 })
 
-/** Runs a sequence of steps, starts all hosts, and applies until there is nothing left to do. */
+/** Runs a sequence of steps, starts all hosts, and applies changes until there is nothing left to do. */
 async function runSequence(seed: number): Promise<void> {
   const world = new SimulatedFleet(seed)
   const { engines, random } = world

@@ -62,7 +62,7 @@ const pick = (some: [string, Json][], others: [string, Json][]): Map<string, Jso
   return new Map(some.filter(([path]) => paths.has(path)))
 }
 
-/** Whether `wanted` has a value at this path, above it or below it. */
+/** Returns whether `wanted` has a value at this path, above it or below it. */
 const isNamed = (path: string, wanted: DaemonConfig): boolean =>
   leaves(wanted).some(([other]) => {
     const [a, b] = [JSON.parse(path) as string[], JSON.parse(other) as string[]]

@@ -113,7 +113,7 @@ describe('a key that fleet created', () => {
     const file = (await keys.find(fingerprint)) ?? ''
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     await writeFile(`${file}.0123456789ab.tmp`, 'private') // left by a process that was killed while writing
-    await keys.remember(fingerprint, file) // as if the user named it as their own key
+    await keys.remember(fingerprint, file) // as if the user had named it as their own key
     expect(await readFile(file, 'utf8')).toBe('private')
     await keys.forget(fingerprint)
     expect(await readdir(join(folder, 'keys'))).toEqual([])

@@ -10,7 +10,7 @@ const text = 'version: 1\nid: 4f0c2f6e\nmachines:\n  10:\n    driver: x\n  2:\n 
 let folder = ''
 let cacheFolder = ''
 let file = ''
-/** Number of times an inventory was parsed, which is when drivers' options are requested. */
+/** Number of times that an inventory was parsed, counted by the requests for drivers' options. */
 let parsed = 0
 
 beforeEach(async () => {

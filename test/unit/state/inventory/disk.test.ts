@@ -80,7 +80,7 @@ describe.skipIf(process.getuid?.() !== 0)('an inventory on a small disk (needs r
     execFileSync('umount', [folder])
   })
 
-  // From a disk without free space to one where most of the new text fits.
+  // The disks range from one without free space to one on which most of the new text fits.
   it.each([0, 4, 16, 24])('is unchanged if a write fails with %i KiB free', async (room) => {
     const old = `${text}# ${'x'.repeat(28_000)}\n`
     await writeFile(small, old)

@@ -15,7 +15,7 @@ function parseWhole(text: string): unknown {
   }
 }
 
-/** Whether the fast reader accepts the text, in which case its result must equal that of the YAML parser. */
+/** Returns whether the fast reader accepts the text, in which case its result must equal the YAML parser's. */
 function agrees(text: string): boolean {
   const plain = readPlainInventory(text)
   if (plain === undefined) return false

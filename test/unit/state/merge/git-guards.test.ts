@@ -103,7 +103,7 @@ describe('committing the inventory', () => {
     git('add', '.')
     git('commit', '-qm', 'before')
 
-    // Two commands that alternately wrote twice each.
+    // Two commands that wrote twice each, in alternation.
     await writeFile(file(), inventoryOf(a2, b2, c))
     const first: [string, string][] = [
       [inventoryOf(a, b), inventoryOf(a2, b)],
@@ -125,7 +125,7 @@ describe('committing the inventory', () => {
     expect(git('status', '--porcelain')).toBe('M  deep/machines.yaml')
     expect(`${git('cat-file', 'blob', ':deep/machines.yaml')}\n`).toBe(inventoryOf(a, b2))
 
-    // An edit to an entry that was never committed cannot be committed separately.
+    // If an entry was never committed, an edit to it cannot be committed separately.
     const d = entryOf('d', 't3.nano')
     const d2 = entryOf('d', 't3.large')
     await writeFile(file(), inventoryOf(a, b2, d2))

@@ -17,7 +17,7 @@ const merge = (ours: string, theirs: string, base = fleet) =>
 
 const dataOf = (text: string): unknown => parseInventoryDocument(text, '').data
 
-/** A single change by a writer, which adds the machine if it does not exist. */
+/** A single change to a machine by a writer; if the machine does not exist, the change adds it. */
 const change: fc.Arbitrary<Change> = fc.oneof(
   fc.constant(ready),
   fc.constant(remove),

@@ -52,10 +52,10 @@ const connectTo = (
     { env: { HOME: '/nowhere' }, connectTimeoutMs, prompt },
   )
 
-/** Number of bytes of the server's version that are sent one by one. */
+/** Number of bytes of the server's version that are sent one at a time. */
 const slowBytes = 12
 
-/** Serves a relay to an sshd that first sends `printed`, and sends the first bytes of the sshd one by one. */
+/** Serves a relay to an sshd that first sends `printed`, and sends the first bytes of the sshd one at a time. */
 const inFrontOf = ({ port }: LoopbackSshd, printed: string) =>
   serve((socket) => {
     const behind = connect(port, '127.0.0.1')

@@ -22,8 +22,8 @@ const files = {
 }
 
 /**
- * Finds the builds of services in a clone with `files` and `laid`. `ROOT` in a service is the path of the clone below
- * the root.
+ * Finds the builds of services in a clone that contains `files` and `laid`. `ROOT` in a service is the path of the
+ * clone below the root.
  */
 async function buildsOf(
   services: Readonly<Record<string, object>>,

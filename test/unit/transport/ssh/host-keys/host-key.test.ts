@@ -53,7 +53,7 @@ describe('host keys and known_hosts, compared with ssh-keygen', () => {
       expect(parsePublicKey(wrong)).toBeUndefined()
   })
 
-  /** Whether a line with these host patterns applies to an address. */
+  /** Returns whether a line with these host patterns applies to an address. */
   const applies = (hosts: string, address: string, port = 22) =>
     trusted(`${hosts} ${keys.ed25519} comment here`, address, port).length > 0
 

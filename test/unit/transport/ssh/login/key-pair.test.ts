@@ -31,8 +31,8 @@ test('ssh-keygen accepts every generated key pair, and derives the same public k
 })
 
 /**
- * Whether the private key's PEM contains the public key of 51 bytes twice, followed by the private key of 64 bytes
- * (PROTOCOL.key).
+ * Returns whether the private key's PEM contains the public key of 51 bytes twice, followed by the private key of 64
+ * bytes (PROTOCOL.key).
  */
 function isWhole({ privateKey, publicKey }: KeyPair): boolean {
   const pem = Buffer.from(privateKey.replaceAll(/-----.*-----|\n/g, ''), 'base64')
@@ -49,7 +49,7 @@ function isWhole({ privateKey, publicKey }: KeyPair): boolean {
 }
 
 test('generated keys keep a leading zero byte', () => {
-  // Without it, one key in 256 would be too short; a test of only 300 keys would miss that in 31% of its runs.
+  // Without this byte, one key in 256 would be too short; a test of only 300 keys would miss that in 31% of its runs.
   const keys = Array.from({ length: 2000 }, () => makeKeyPair('fleet web-1'))
   expect(keys.filter((key) => !isWhole(key))).toEqual([])
 })
