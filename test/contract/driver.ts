@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type DriverUnderTest, driverContract } from '../../src/drivers/conformance/index.ts'
 
-/** Time for a call to settle after an abort, in milliseconds: generous, for a busy computer. */
+/** Time for a call to settle after an abort, in milliseconds. It is generous, because the computer may be busy. */
 const settleTime = 60_000
 
 /** Runs the conformance suite, which is independent of any test runner, on a built-in driver. */

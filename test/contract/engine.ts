@@ -18,7 +18,7 @@ export interface EngineAccess extends AsyncDisposable {
   readonly dial: Dial
 }
 
-/** Tests that every `Dial` must pass: each kind of answer, endless streams, and how these end. */
+/** Tests that every `Dial` must pass: all kinds of responses, endless streams, and the ways in which they end. */
 export function engineContract(
   name: string,
   openWay: (host: LabHost, lab: Lab) => Promise<EngineAccess>,

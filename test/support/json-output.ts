@@ -52,7 +52,7 @@ export const checkedInProcess: readonly string[] = [
   'where',
 ]
 
-/** Results that another test with real hosts checks: test/e2e/swarm/recover.test.ts. */
+/** Results that a test with real hosts checks: test/e2e/swarm/recover.test.ts. */
 export const checkedElsewhere: readonly string[] = ['swarmRecover']
 
 /** Throws if the output of a command with `--json` does not match its schema. Each line is a value. */

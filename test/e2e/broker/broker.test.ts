@@ -148,7 +148,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       await ana.fleet(['ps', '--all', '-q'])
       // The broker loads the code for this command only after it has served its first commands.
       await vi.waitFor(async () => expect((await answersAlone(['ps'])).alone).toBe(false), 120_000)
-      // In its first second, the age of a container is worded differently.
+      // In a container's first second, its age is worded differently.
       await vi.waitFor(
         async () => expect((await ana.fleet(['ps'])).stdout).toMatch(/Up \d/),
         120_000,
@@ -175,7 +175,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     })
 
     test('include the completion of names on connected hosts', async () => {
-      const patient = { timeout: 60_000 } // names of engines that respond late are offered at the next Tab
+      const patient = { timeout: 60_000 } // names of engines that respond late are offered at the next Tab press
       const both = { alone: false, names: ['talker', 'sleeper', ''] }
       const running = { alone: false, names: ['sleeper', ''] }
       const images = { alone: false, names: ['bb:1', ''] }

@@ -9,7 +9,7 @@ const fleet = (line: readonly string[]) => [program, ...line]
 const talk = 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done'
 const shell = ['sh', '-c', talk]
 const silent = ['sh', '-c', 'echo once; sleep 600']
-/** A command whose output exceeds all buffers on the way. */
+/** A command whose output exceeds all buffers between it and the client. */
 const much = ['sh', '-c', 'cat /dev/zero']
 
 /**

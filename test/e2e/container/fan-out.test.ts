@@ -14,7 +14,7 @@ const entry = ({ name, address, hostKey }: Pick<LabHost, 'name' | 'address' | 'h
     host: { phase: ready, address: ${address}, user: root, hostKeys: [${hostKey.split(' ').slice(0, 2).join(' ')}] }
 `
 
-/** Makes packets to an address disappear, so that only a timeout shows that there is no host. */
+/** Drops all packets to an address, so that only a timeout shows that there is no host. */
 async function swallow(address: string): Promise<void> {
   const route = await runProgram(['ip', '-o', 'route', 'get', address])
   const [, device = ''] = /dev (\S+)/.exec(route) ?? []

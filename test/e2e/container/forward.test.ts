@@ -269,7 +269,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     await offers('forward', 'h1', 'web').toContain('web:5432')
     const port = (await forwards())[0]?.local.split(':')[1]
     await offers('forward', 'stop', '').toContain(port)
-    // Names on an unreachable host are offered immediately from memory.
+    // Names on an unreachable host are offered immediately, from memory.
     await h1.drop(true)
     await offers('-m', 'h1', 'exec', 'd').toContain('db')
     await h1.drop(false)

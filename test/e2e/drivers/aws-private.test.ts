@@ -74,7 +74,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect(await cli.calls()).toHaveLength(1)
     expect((await fleet(['broker', 'status'])).stdout).toMatch(/web-1.*connected/)
 
-    // A tunnel that dies is opened again.
+    // A tunnel that dies is reopened.
     const [plugin] = await processesWith('StartSession')
     process.kill(plugin ?? 0, 'SIGUSR2')
     await until('the end of the plugin', () => !existsSync(`/proc/${plugin}`) || undefined)
@@ -201,7 +201,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect((await aws.world()).groups).toEqual([])
   })
 
-  /** Resolves to the file of the login key that fleet created for the host. */
+  /** Resolves to the path of the login key that fleet created for the host. */
   async function keyOf(): Promise<string> {
     const folder = join(ana.home, 'fleet/keys')
     const name = (await readdir(folder)).find((one) => !one.endsWith('.json'))

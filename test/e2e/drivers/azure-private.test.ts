@@ -90,7 +90,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     }
     expect(await tunnels()).toHaveLength(1)
 
-    // A tunnel that dies is opened again.
+    // A tunnel that dies is reopened.
     const [program] = await processesWith(tunnel)
     process.kill(program ?? 0, 'SIGUSR2')
     await until('the end of the tunnel', () => !existsSync(`/proc/${program}`) || undefined)
@@ -195,7 +195,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     await untilGone(tunnel)
   })
 
-  /** Resolves to the file of the login key that fleet created for the host. */
+  /** Resolves to the path of the login key that fleet created for the host. */
   async function keyOf(): Promise<string> {
     const folder = join(ana.home, 'fleet/keys')
     const name = (await readdir(folder)).find((one) => !one.endsWith('.json'))

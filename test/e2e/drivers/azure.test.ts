@@ -147,7 +147,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     const folder = join(ana.home, 'store/machines', machine)
     await mkdir(folder, { recursive: true })
     await copyFile(identity, join(folder, 'id_rsa'))
-    // Docker Machine records no address of Azure hosts.
+    // Docker Machine records no address for Azure hosts.
     const driver = {
       ...{ IPAddress: '', MachineName: machine, SSHUser: 'fleet', SSHPort: 22 },
       ...{ ResourceGroup: group, SubscriptionID: azure.subscription, ClientSecret: 'hunter2' },

@@ -18,7 +18,7 @@ type Edit = (store: InventoryStore) => Promise<void>
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 
-/** Returns changes of machines, profiles and operators with the suffix `own`, and of shared labels. */
+/** Returns changes to machines, profiles and operators with the suffix `own`, and to shared labels. */
 function editsOf(own: string): fc.Arbitrary<Edit> {
   const machine = fc.constantFrom('db', 'web', 'web-2', 'api-10').map((text) => `${text}${own}`)
   const name = machine.map((text) => text as MachineName)
@@ -79,7 +79,7 @@ const openStore = (file: string): InventoryStore =>
     loadOptions: async () => ({ optionsOf: () => undefined }),
   })
 
-/** Makes changes one by one, ignoring refused ones such as the removal of a profile that is in use. */
+/** Makes changes one by one, ignoring those that are refused, such as the removal of a profile that is in use. */
 async function doAll(file: string, deeds: readonly Edit[]): Promise<void> {
   const store = openStore(file)
   for (const deed of deeds) {

@@ -9,7 +9,8 @@ import {
 import { checkJsonOutput } from '../../support/json-output.ts'
 import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
-// Creation with a provider whose servers accept no logins: the output until fleet waits, and after an interruption.
+// Output of creations with a provider whose servers accept no logins: up to the step that waits, and after an
+// interruption.
 
 /** The step at which all creations here wait. */
 const waiting = 'wait for SSH'

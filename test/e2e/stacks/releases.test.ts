@@ -209,7 +209,7 @@ describe.skipIf(!canDeployStacks).each(kinds)('releases of a stack with $kind', 
     expect(await onHost(h2, `${shown} $(${keepers}) | sort -u`)).toBe('created tmpfs')
     await registry[Symbol.asyncDispose]()
     await rm(folder, { recursive: true })
-    // prune ignores the containers that keep images, even with a filter of the user
+    // prune ignores the containers that keep images, even with a filter given by the user
     await ok('system prune --yes --on all --filter label!=keep')
     await ok('system prune --yes --on all')
     for (const host of lab.hosts) await onHost(host, 'docker image prune --all --force')

@@ -138,7 +138,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
 
   test(`keeps its quorum, and matches the inventory (seed ${seed}, ${count} steps)`, async () => {
     for (let index = 0; index < count; index += 1) {
-      // Every second change is a label change.
+      // Every other step is a label change.
       const step = index % 2 === 0 ? steps[0] : pick(steps.slice(1))
       await step?.()
       await nodes()

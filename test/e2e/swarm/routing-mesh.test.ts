@@ -12,7 +12,7 @@ import {
 } from '../../support/stacks/stack-lab.ts'
 import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
-// Virtual IP addresses and the routing mesh require IPVS, which the lab's kernel may lack: these hosts run Debian's
+// Virtual IP addresses and the routing mesh require IPVS, which the lab's kernel may lack, so these hosts run Debian's
 // kernel. Their processor is emulated, so each step takes seconds.
 
 const compose = `

@@ -16,7 +16,7 @@ import { type TestUser, makeTestUser, program } from '../../support/test-user.ts
 const serve =
   'echo "hello from $HOSTNAME"; [ "$MODE" != bad ] || { echo cannot start; exit 3; }; exec sleep 1000'
 
-/** Returns a Compose file without virtual IP addresses, which require IPVS (the kernel may lack it). */
+/** Returns a Compose file without virtual IP addresses, which require IPVS; the kernel may lack it. */
 const composeFile = (mode: string) => `
 services:
   web:
@@ -336,12 +336,12 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
   test('are managed by another manager when one is down, and logs of the others are shown', async () => {
     const [first] = lab.hosts
     await first?.stop()
-    // If it was the leader, the other managers first elect a new one.
+    // If the stopped host was the leader, the other managers first elect a new one.
     const list = async () => (await fleet('-m prod docker service ls -q')).code
     await expect.poll(list, { timeout: 100_000 }).toBe(0)
     expect(await ok('service ls --quiet')).toBe('web\n')
     const { code, stdout, stderr } = await fleet('service logs web')
-    // Unless the swarm has already replaced its task on another node, the unavailable machine is reported.
+    // The unavailable machine is reported, unless the swarm has already replaced the machine's task on another node.
     expect(code === 0 ? 'h1' : stderr).toMatch(/h1/)
     expect(stdout).toMatch(/h2 +\| hello from/)
     expect(stdout).toMatch(/h3 +\| hello from/)

@@ -330,7 +330,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await expect.poll(() => trial.record.id).toBeDefined()
       const first = trial.record.id
       const terminate = () => callEc2(aws, 'TerminateInstances', { 'InstanceId.1': first ?? '' })
-      await expect.poll(async () => (await terminate()).code).toBeUndefined() // known everywhere
+      await expect.poll(async () => (await terminate()).code).toBeUndefined() // the instance is visible to all calls
       await expect(making).rejects.toMatchObject({
         kind: 'failed',
         message: expect.stringContaining(first ?? '') as string,

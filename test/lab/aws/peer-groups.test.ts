@@ -117,7 +117,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
       expect.stringMatching(/^vpc-\w+ has no security group for the swarm$/),
       expect.stringMatching(/^vpc-\w+ has no security group for the swarm$/),
     ])
-    // Several members concurrently, as `apply` opens them, and from two computers.
+    // Opens access for several members concurrently, as `apply` does, and from two computers.
     await Promise.all([m1, m2, far].map((trial) => open(trial)))
     expect(await stateOf(m1, m2, far, other)).toEqual([
       ...['open', 'open', 'open'],

@@ -27,7 +27,10 @@ afterAll(() => seat[Symbol.asyncDispose]())
 /** Number of hosts that a command works on concurrently. */
 const atOnce = 10
 
-/** Counts the calls to Azure that `work` makes, by kind; status requests of operations count as `polls`. */
+/**
+ * Returns the number of calls to Azure that `work` makes, keyed by kind; status requests of operations count as
+ * `polls`.
+ */
 async function callsOf(work: () => Promise<unknown>): Promise<Record<string, number>> {
   const before = seat.azure.exchanges.length
   await work()

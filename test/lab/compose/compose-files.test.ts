@@ -18,7 +18,7 @@ afterAll(() => lab?.[Symbol.asyncDispose]())
 
 const out = async (command: string): Promise<string> => (await host.exec(command)).stdout.trim()
 
-/** Creates a seat with compose on this computer, or only on the host. */
+/** Creates a user with compose on this computer, or only on the host. */
 async function sitDown(here: boolean): Promise<Seat> {
   const seat = await takeSeat(lab, { here })
   await host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/`)
@@ -30,7 +30,7 @@ async function sitDown(here: boolean): Promise<Seat> {
   return seat
 }
 
-/** Writes files below the seat's directory. */
+/** Writes files below the user's directory. */
 async function lay(seat: Seat, files: Readonly<Record<string, string>>): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     await mkdir(dirname(join(seat.folder, name)), { recursive: true })
@@ -40,7 +40,7 @@ async function lay(seat: Seat, files: Readonly<Record<string, string>>): Promise
 
 const env = { DOCKER_BUILDKIT: '0' }
 
-/** Resolves to the paths of the files that fleet keeps on the host, relative to the seat's directory. */
+/** Resolves to the paths of the files that fleet keeps on the host, relative to the user's directory. */
 const filesThere = async (seat: Seat): Promise<string[]> =>
   (await out(`cd ~/.cache/fleet/compose 2>/dev/null && find . -path '*${seat.folder}/*' -type f`))
     .split('\n')

@@ -269,15 +269,15 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
       const archive = await seat.docker(['cp', `box:${path}`, '-'])
       return archive.code
     }
-    await seat.ok(['cp', 'tree', 'box:/new']) // does not exist: renamed
-    await seat.ok(['cp', 'tree', 'box:/new']) // exists: copied into it
-    await seat.ok(['cp', 'tree/.', 'box:/tmp']) // its contents
+    await seat.ok(['cp', 'tree', 'box:/new']) // the target does not exist, so the copy has a new name
+    await seat.ok(['cp', 'tree', 'box:/new']) // the target exists, so the tree is copied into it
+    await seat.ok(['cp', 'tree/.', 'box:/tmp']) // only the contents
     await seat.ok(['cp', 'tree/link', 'box:/tmp/alink'])
     await seat.ok(['cp', '-L', 'tree/link', 'box:/tmp/followed'])
     await expect(list('/new/tree/in/file')).resolves.toBe(0)
     await mkdir(join(seat.folder, 'out'))
     await seat.ok(['cp', 'box:/new', 'out']) // into a directory
-    await seat.ok(['cp', 'box:/tmp/in/file', 'copy']) // renamed
+    await seat.ok(['cp', 'box:/tmp/in/file', 'copy']) // under a new name
     await seat.ok(['cp', 'box:/tmp/followed', 'out/.'])
     await seat.ok(['cp', 'box:/tmp/.', 'contents'])
     expect(await readFile(join(seat.folder, 'out/new/tree/in/file'), 'utf8')).toBe('content')

@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   const config = (content: unknown) =>
     writeFile(join(seat.folder, 'config.json'), JSON.stringify(content))
   const withConfig = () => ({ env: { ...env, DOCKER_CONFIG: seat.folder } })
-  /** Ends a container that runs `untilGo`, possibly before the exec command itself has returned. */
+  /** Stops a container that runs `untilGo`, possibly before the exec command itself has returned. */
   const end = async (name: string, options?: { readonly machine: string }): Promise<void> => {
     const { code } = await seat.docker(['exec', name, 'touch', '/go'], options)
     expect([0, 137]).toContain(code)
@@ -74,7 +74,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   })
   afterAll(async () => {
     await seat[Symbol.asyncDispose]()
-    // Files for a connection are deleted shortly after it closes.
+    // The files for a connection are deleted shortly after it closes.
     await vi.waitFor(async () => expect(await leftovers()).toBe(''), 120_000)
   })
 

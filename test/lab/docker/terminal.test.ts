@@ -44,9 +44,7 @@ describe.skipIf(!labIsHere).each([
       { at: 'ready> ', type: 'echo "$TERM"; exit 3\n' },
     ]
     const { code, screen } = await ana.fleetOnTerminal(args, typing, { env: env() })
-    // libuv's raw mode turns
-    // into \r
-    // once more
+    // libuv's raw mode turns \n into \r\n once more
     expect(screen).toMatch(/\b24 80\r+\n/)
     expect(screen).toMatch(/\b31 103\r+\n/)
     expect(screen).toMatch(/code 130\r+\n/)

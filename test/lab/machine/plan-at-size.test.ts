@@ -40,7 +40,7 @@ test('a plan of a thousand machines in three regions takes one EC2 call each, in
   expect(observed.map(({ region }) => region).sort()).toEqual([
     ...['ap-south-1', 'eu-west-1', 'us-east-1'],
   ])
-  // The other calls, also one per region, look for resources without an entry.
+  // There is also one call per region that looks for resources without an entry.
   expect(questions).toHaveLength(6)
   expect(took).toBeLessThan(1000)
 })

@@ -37,7 +37,7 @@ const nobody = async () => {
   throw new Error('nobody was to be asked')
 }
 
-/** Steps of a removal command: checks all machines, then removes them one by one. */
+/** The steps of a removal command, which checks all machines, and then removes them one by one. */
 interface Removal {
   readonly check: (
     context: Context,

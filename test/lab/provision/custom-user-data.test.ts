@@ -123,7 +123,7 @@ const wrapped: typeof own = [
 
 const script = '#!/bin/sh\ntrue\n'
 
-/** User-data that mentions the user of fleet. */
+/** User-data that mentions fleet's user. */
 const same: typeof own = [
   [
     'a list',

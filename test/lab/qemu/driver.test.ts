@@ -53,7 +53,7 @@ async function make(name: string, wished = options) {
   return { record, seed, facts }
 }
 
-/** Runs one command on a new connection: the guest's sshd accepts only one at a time. */
+/** Runs one command on a new connection, because the guest's sshd supports only one session per connection. */
 async function on(
   { facts, seed }: { facts: HostFacts; seed: GuestSeed },
   ...command: string[]

@@ -38,7 +38,7 @@ let box: VirtualBox
 let folder: string
 let driver: Driver<VirtualBoxOptions>
 
-/** Runs one command on a new connection: the guest's sshd accepts only one at a time. */
+/** Runs one command on a new connection, because the guest's sshd supports only one session per connection. */
 async function on({ facts, seed }: Guest, ...command: string[]): Promise<string> {
   const file = join(box.folder, `${facts.id}.key`)
   await writeFile(file, seed.login.privateKey, { mode: 0o600 })

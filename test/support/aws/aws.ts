@@ -24,7 +24,7 @@ import { type Tree, itemsOf, textOf, writeXml } from './http/xml.ts'
 
 /** Options of the AWS test double. */
 export interface AwsOptions extends SettingChanges {
-  /** Default eu-west-1. */
+  /** The region (default: eu-west-1). */
   readonly region?: string
   /**
    * The hosts of instances. `none`: no hosts; addresses are on loopback, where nothing listens.
@@ -33,7 +33,7 @@ export interface AwsOptions extends SettingChanges {
    * cloud-init and the user-data in 10 s. Default `none`.
    */
   readonly hosts?: 'none' | 'lab' | 'booted'
-  /** Options for `lab`. */
+  /** Options for the `lab` hosts. */
   readonly lab?: LabHostOptions
 }
 
@@ -43,8 +43,8 @@ export interface AwsOptions extends SettingChanges {
  */
 export interface Aws extends AsyncDisposable {
   /**
-   * Environment variables with which a client connects: endpoint, region, and fake credentials; no
-   * configuration files, no IMDS.
+   * Environment variables for a client: the endpoint, the region and fake credentials. They disable configuration files
+   * and IMDS.
    */
   readonly environment: Readonly<Record<string, string>>
   readonly region: string
@@ -61,12 +61,9 @@ export interface Aws extends AsyncDisposable {
   onCall(hook: CallHook): () => void
   /** Changes settings; the others are kept. */
   change(settings: SettingChanges): void
-  /** The resources that exist according to moto. */
+  /** Resolves to the resources that exist according to moto. */
   world(region?: string): Promise<World>
-  /**
-   * An instance of the test double; `instance.settled` resolves when its host has completed all
-   * operations.
-   */
+  /** Returns an instance of the test double; `instance.settled` resolves when its host has completed all operations. */
   instance(id: string): Instance
   /** Interrupts a spot instance. */
   reclaim(id: string): Promise<void>

@@ -87,7 +87,7 @@ export class AwsTrial {
     return this.lifecycle.plan(wish, awsOptions.parse(this.options), call)
   }
 
-  /** Plans and creates the host, and keeps the state that the driver records in `record`. */
+  /** Plans and creates the host, and keeps in `record` the state that the driver records. */
   async make(call: Call = quietCall()): Promise<HostFacts> {
     const plan = await this.plan(call)
     this.record = { ...this.record, resources: mergeResources({}, plan.resources) }

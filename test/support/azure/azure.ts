@@ -60,7 +60,7 @@ export interface AzureStandIn extends AsyncDisposable {
   readonly exchanges: readonly Exchange[]
   /** The hosts that the proxy was asked to connect to. */
   readonly proxied: readonly string[]
-  /** Ids of existing groups and resources. */
+  /** Returns the IDs of existing groups and resources. */
   remains(): readonly string[]
   /** Adds a resource group that fleet did not create. */
   addGroup(name: string): void

@@ -188,7 +188,7 @@ export function testCrashes(
   })
 
   test('removal after a failed creation leaves no resources', async () => {
-    // Before the first PUT there is nothing to remove.
+    // Before the first PUT, there is nothing to remove.
     const all = await pointsOfCreation()
     const points = all.slice(firstPut(all))
     const wrong = await fillTable(

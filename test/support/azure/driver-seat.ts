@@ -29,7 +29,7 @@ interface How {
   readonly publicKey?: string
 }
 
-/** The Azure driver in this process, with the test double as its only Azure. */
+/** The Azure driver in this process, which can reach only the test double. */
 export interface DriverSeat extends AsyncDisposable {
   readonly azure: AzureStandIn
   readonly driver: AzureDriver
@@ -39,9 +39,7 @@ export interface DriverSeat extends AsyncDisposable {
   options(given?: Partial<Record<string, unknown>>): AzureOptions
   /** Returns another driver for the same test double. */
   driverWith(tempo: Partial<Timeouts>): AzureDriver
-  /**
-   * Plans, records and creates a host, as fleet does; records are kept in `host` after a failure.
-   */
+  /** Plans, records and creates a host, as fleet does. If that fails, the records so far are kept in `host`. */
   attempt(host: Attempt, how?: How): Promise<HostRecord>
   remove(host: HostRecord): Promise<void>
 }
@@ -78,10 +76,7 @@ const wishOf = ({ name, record: { token = '', resources = {}, id } }: Attempt): 
   id,
 })
 
-/**
- * Creates the driver for a test double. The environment of this process points to it until
- * disposal.
- */
+/** Creates the driver for a test double. Until disposal, the environment of this process points to the test double. */
 export async function seatDriver(
   options: StandInOptions = {},
   tempo: Partial<Timeouts> = {},

@@ -69,9 +69,9 @@ function remove(
 }
 
 /**
- * Returns a resource as in a list of Resource Manager: without its properties, and, if the list is filtered by a tag,
- * without its tags (https://learn.microsoft.com/rest/api/resources/resources/list, `$filter`; azure-cli#3180, #7674,
- * azure-sdk-for-python#7956).
+ * Returns a resource as it appears in Resource Manager's lists: without its properties, and, if the list is filtered by
+ * a tag, without its tags (https://learn.microsoft.com/rest/api/resources/resources/list, `$filter`; azure-cli#3180,
+ * #7674, azure-sdk-for-python#7956).
  */
 const summary = ({ id, name, type, location, tags }: Body, isFiltered: boolean) => ({
   ...{ id, name, type, location },

@@ -18,7 +18,7 @@ export const judgeIsMissing: string | undefined = existsSync(specs)
 export interface Verdict {
   readonly operation: string
   readonly status: number
-  /** Whether the descriptions do not contain the operation. */
+  /** Whether the operation is missing from the descriptions. */
   readonly isUnknown: boolean
   readonly troubles: readonly string[]
 }

@@ -9,7 +9,7 @@ function add({ store }: Pick<AzureStandIn, 'store'>, body: Body): string {
 const network = ({ subscription }: AzureStandIn, type: string, name: string): string =>
   `/subscriptions/${subscription}/resourceGroups/net/providers/Microsoft.Network/${type}/${name}`
 
-/** Adds a virtual network that the user created, in the resource group `net`. Returns its id. */
+/** Adds a virtual network that the user created, in the resource group `net`. Returns its ID. */
 export function addNetwork(
   azure: AzureStandIn,
   {
@@ -42,7 +42,7 @@ export function addNetwork(
   })
 }
 
-/** Adds a Bastion that the user created in the network with the id `home`. Returns its id. */
+/** Adds a Bastion that the user created in the network with the ID `home`. Returns its ID. */
 export function addBastion(
   azure: AzureStandIn,
   name: string,

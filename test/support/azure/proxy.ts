@@ -8,7 +8,7 @@ export interface CatchingProxy extends AsyncDisposable {
   readonly url: string
   /** All hosts that were requested, and the URLs of plain HTTP requests. */
   readonly asked: readonly string[]
-  /** Closes every connection, like a failing network. */
+  /** Closes every connection, as a failing network would. */
   cut(): void
 }
 

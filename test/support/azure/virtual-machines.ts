@@ -418,8 +418,8 @@ function enlarge(store: Store, address: Address, request: Request): Answer {
 }
 
 /**
- * Answers requests for disks. A disk is created and deleted with its virtual machine; a remaining
- * one is deleted separately.
+ * Answers requests for disks. A disk is created and deleted with its virtual machine; if it remains, it is deleted
+ * separately.
  */
 export function answerDisk(
   { store, operations }: ComputeContext,

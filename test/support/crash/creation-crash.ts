@@ -181,7 +181,8 @@ export async function countPoints(aws: Aws): Promise<{ calls: number; writes: nu
   })
   if (code !== 0) throw new Error(`the undisturbed creation failed: ${stderr}`)
   const writes = (await readFile(log, 'utf8')).trim().split('\n').length
-  // The number of status calls depends on timing: only the first one counts, and even it may not occur in another run.
+  // The number of status calls depends on timing: only the first one counts, and even that one may not occur in another
+  // run.
   const last = aws.calls.findLastIndex(({ action }) => action !== 'DescribeInstances')
   return { calls: last + 2, writes }
 }

@@ -2,7 +2,10 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { runProgram } from '../lab/process.ts'
 
-/** The call of a wrapped program that kills the program's caller, before or after the program does its work. */
+/**
+ * The number of the call at which a wrapped program kills its caller, and whether that happens before or after its
+ * work.
+ */
 export interface Death {
   readonly call: number
   readonly when: 'before' | 'after'

@@ -30,8 +30,8 @@ const awsFields = (version: ConfigVersion): Fields => ({
 })
 
 /**
- * Versions 1 and 2 (up to Docker Machine 0.6) are for Azure's classic deployments, which Azure no
- * longer has. Version 3 is for Resource Manager, and contains no address.
+ * Versions 1 and 2 (up to Docker Machine 0.6) are for Azure's classic deployments, which Azure no longer offers.
+ * Version 3 is for Resource Manager, and contains no address.
  */
 const azureFields = (version: ConfigVersion): Fields =>
   version < 3

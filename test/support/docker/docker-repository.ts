@@ -101,7 +101,7 @@ const channel = (versions: readonly string[]) => [
   ...versions.flatMap((version) => enginePackages(packageVersion(version))),
 ]
 
-/** Creates an HTTPS server for the files in `root`, under the path that Docker's repository has. */
+/** Creates an HTTPS server for the files in `root`, under the path of Docker's repository. */
 function serveFiles(root: string, isDown: () => boolean, options: { key: string; cert: string }) {
   return createServer(options, (request, response) => {
     const path = new URL(request.url ?? '', `https://${host}`).pathname.replace(

@@ -8,7 +8,7 @@ import type { LabHost } from '../lab/lab.ts'
 /** The path of {@link serveAs}'s socket, as seen by the host. */
 export const otherSocket = '/run/other.sock'
 
-/** The API paths that report the architecture, with the name of the field. */
+/** The API paths that report the architecture, each with the name of the field. */
 const fields: Readonly<Record<string, string>> = { version: 'Arch', info: 'Architecture' }
 
 /** Replaces the architecture in a response of the engine. */

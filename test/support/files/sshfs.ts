@@ -9,7 +9,7 @@ const packages = {
 
 const libraries = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
 
-/** Resolves to an environment with sshfs and fusermount3 in PATH, which are not installed on this computer. */
+/** Resolves to an environment with sshfs and fusermount3 in PATH, although they are not installed on this computer. */
 export async function sshfsEnvironment(): Promise<{ PATH: string; LD_LIBRARY_PATH: string }> {
   const folder = await cachedFolder('sshfs', packages, (place) => unpackPackages(place, packages))
   const below = (...folders: string[]) =>

@@ -36,12 +36,12 @@ const mayRun =
 /** Maximum processor time of a command, in milliseconds. A busy computer needs three times as much as an idle one. */
 const longest = 15_000
 
-/** Returns the effects of a command that no command may have. */
+/** Returns those effects of a command that no command may have. */
 function findHarm(
   { code, took, dialed: dialled, ran }: Effects,
   inventory: string,
 ): readonly string[] {
-  // This computer may be inspected like any host if an entry refers to it.
+  // If an entry refers to this computer, fleet may inspect it like any host.
   const mayInspect = inventory.includes('driver: local')
   return [
     ...(codes.has(code) && code !== exitCodes.bug ? [] : [`ended with ${code}`]),

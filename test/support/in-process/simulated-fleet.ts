@@ -108,7 +108,7 @@ export class SimulatedFleet {
     }
   }
 
-  /** Switches a host on or off without fleet. */
+  /** Switches a host on or off without using fleet. */
   switch(name: string, isUp: boolean): void {
     this.log.push(`${name} is ${isUp ? 'up' : 'down'}`)
     this.engines.host(name).isUp = isUp

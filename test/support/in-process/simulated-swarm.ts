@@ -18,7 +18,7 @@ interface SimulatedHost {
   isAbandoned?: boolean
 }
 
-/** A node in the list of a cluster. */
+/** A node in a cluster's list of nodes. */
 interface SimulatedNode {
   readonly id: string
   readonly host: SimulatedHost
@@ -28,7 +28,7 @@ interface SimulatedNode {
   delay: number
 }
 
-/** A cluster. Its managers are the members of raft, regardless of the desired roles of nodes. */
+/** A cluster. Its managers are the raft members, regardless of the desired roles of nodes. */
 interface SimulatedCluster {
   readonly id: string
   readonly labels: Record<string, string>
@@ -87,7 +87,7 @@ export class SimulatedEngines {
     )
   }
 
-  /** Assigns a task to an active node, like a new service. */
+  /** Assigns a task to an active node, as a new service would. */
   schedule(): void {
     for (const { nodes, tasks } of this.clusters) {
       const free = [...nodes.values()].filter(

@@ -59,7 +59,7 @@ const swarms = `swarms:
   test: { managers: new-1 }
 `
 
-/** An inventory with only this computer: its engine needs no broker. */
+/** An inventory with only this computer, whose engine needs no broker. */
 const thisComputer = `version: 1
 id: 89abcdef
 machines:

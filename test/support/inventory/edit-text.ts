@@ -6,7 +6,7 @@ import { editInventoryText } from '../../../src/state/yaml/edit-excerpt.ts'
 import { editInventory } from '../../../src/state/yaml/edit-entry.ts'
 import { normalizeEntry } from '../../../src/state/yaml/normalize-entry.ts'
 
-/** Function that returns the new entry, or undefined to remove it. */
+/** A function that returns the new entry, or undefined to remove the entry. */
 export type Change = (entry: MachineEntry) => MachineEntry | undefined
 
 /** Returns the text after `change` is applied to a machine, or to a new entry if there is none with this name. */

@@ -47,7 +47,7 @@ export const environment = {
 const initScript = fileURLToPath(new URL('host-init.sh', import.meta.url))
 const namespaces = ['--mount', '--net', '--pid', '--uts', '--ipc', '--mount-proc']
 
-/** Starts a host, which is killed at the latest when this process exits. Its services may answer later. */
+/** Starts a host, which is killed at the latest when this process exits. Does not wait until its services answer. */
 export async function bootHost(plan: BootPlan): Promise<RunningHost> {
   const log = openSync(join(plan.folder, 'init.log'), 'a')
   const init = ['sh', initScript, plan.name, plan.address, plan.folder, ...plan.engine]
@@ -70,7 +70,7 @@ export async function bootHost(plan: BootPlan): Promise<RunningHost> {
   }
 }
 
-/** Ends a host: SIGTERM shuts it down, SIGKILL kills it. Resolves when all its processes are gone. */
+/** Stops a host: SIGTERM shuts it down, and SIGKILL kills it. Resolves when all its processes are gone. */
 export async function endHost(
   { child, pid, cable }: RunningHost,
   signal: 'SIGTERM' | 'SIGKILL',

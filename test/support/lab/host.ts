@@ -42,13 +42,13 @@ export interface LabHost {
   start(): Promise<void>
   /** Shuts the host down gracefully. Its disk is kept. */
   stop(): Promise<void>
-  /** Kills the host, as if it lost power. */
+  /** Kills the host, as if it had lost power. */
   kill(): Promise<void>
-  /** Suspends its SSH server and all sessions: the kernel accepts connections, but nothing ever answers. */
+  /** Suspends the SSH server and all sessions: the kernel accepts connections, but nothing ever answers. */
   pause(): void
   /** Undoes `pause`. */
   resume(): void
-  /** Kills its SSH server and all sessions: connections are refused until `startSshd`. */
+  /** Kills the SSH server and all sessions: connections are refused until `startSshd`. */
   killSshd(): Promise<void>
   /** Starts the SSH server after `killSshd`, and waits until it answers. */
   startSshd(): Promise<void>

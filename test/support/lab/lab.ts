@@ -42,7 +42,7 @@ export interface Lab extends AsyncDisposable {
   /** Name of the registry, such as `10.77.0.1:5000`, if requested. */
   readonly registry?: string
   readonly network: Switch
-  /** Starts another host like the others. */
+  /** Starts another host like the existing ones. */
   add(): Promise<LabHost>
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Output and exit code of a program; the code is -1 if it was killed by a signal. */
+/** Output and exit code of a program; the code is -1 if the program was killed by a signal. */
 export interface Finished {
   readonly code: number
   readonly stdout: string

@@ -7,7 +7,7 @@ import { ended, spawnTied, until } from './process.ts'
 
 /** A registry that serves plain HTTP. */
 export interface Registry extends AsyncDisposable {
-  /** Registry part of image names, such as `10.77.0.1:5000`. */
+  /** The registry part of image names, such as `10.77.0.1:5000`. */
   readonly name: string
 }
 

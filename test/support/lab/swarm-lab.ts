@@ -36,7 +36,7 @@ export const nothingToDo = {
 interface SwarmLabOptions {
   /** Whether the hosts belong to a driver that can stop, start and remove them. */
   readonly power?: true
-  /** The hosts with a newer engine. */
+  /** The names of the hosts with a newer engine. */
   readonly newerEngines?: readonly string[]
 }
 

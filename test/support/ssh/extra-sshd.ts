@@ -3,8 +3,8 @@ import { answersSsh } from '../lab/probes.ts'
 import { until } from '../lab/process.ts'
 
 /**
- * Starts another sshd on `port` of a host, with `settings` before those of sshd_config, and waits until it listens. Its
- * log is `/run/sshd-PORT.log` on the host.
+ * Starts another sshd on `port` of a host, with `settings` that take precedence over sshd_config, and waits until it
+ * listens. Its log is `/run/sshd-PORT.log` on the host.
  */
 export async function startExtraSshd(
   host: LabHost,

@@ -10,7 +10,7 @@ import type { MachineName } from '../../../src/machine/name.ts'
 import { type GuestSeed, seedGuest } from '../small-guest.ts'
 import type { VirtualBox } from './virtualbox.ts'
 
-/** The id of the fleet that all guests belong to. */
+/** The ID of the fleet that all guests belong to. */
 export const fleet = '11111111'
 
 /** Options for a machine with minimal resources. */

@@ -51,7 +51,7 @@ function processesOf(socketId: string): number[] {
   })
 }
 
-/** Prepares a separate VirtualBox without the kernel driver, which interprets the guest's code. */
+/** Prepares a separate VirtualBox without the kernel driver. It interprets the guest's code. */
 export async function startVirtualBox(): Promise<VirtualBox> {
   const source = dirname(await smallGuest())
   const rig = dirname(source)

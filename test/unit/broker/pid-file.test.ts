@@ -9,7 +9,7 @@ import { openBrokerClient } from '../../../src/broker/client/client.ts'
 import { stopHint, writePidFile, openHangCheck } from '../../../src/broker/server/pid-file.ts'
 import { until } from '../../support/lab/process.ts'
 
-/** Starts a process and records it as the broker of a new directory. The default program is stopped with SIGSTOP. */
+/** Starts a process and records it as the broker of a new directory. The default program is suspended with SIGSTOP. */
 async function hang(since?: string, program?: readonly string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'hung-'))
   const [file = '', ...args] = program ?? ['sleep', '1000']

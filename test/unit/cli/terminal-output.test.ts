@@ -14,8 +14,8 @@ import { capturedIo } from '../../support/fake-io.ts'
 import { codePoint } from '../../support/code-point.ts'
 
 /**
- * Escape sequences that write the clipboard, set the title or clear the screen; a forged line; C1 control characters;
- * bidirectional, zero-width and tag characters.
+ * Escape sequences that write to the clipboard, set the title or clear the screen; a forged line; C1 control
+ * characters; bidirectional, zero-width and tag characters.
  */
 const hostile = [
   '\u001B]52;c;cm0K\u0007',

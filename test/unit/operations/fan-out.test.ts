@@ -10,7 +10,7 @@ const machines = (count: number) =>
 
 const never = new AbortController().signal
 
-/** Creates work for each machine that finishes when the test opens its gate. */
+/** Creates work for each machine; the work finishes when the test opens the machine's gate. */
 function gated() {
   const started: string[] = []
   const gates = new Map<string, () => void>()

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * How the stand-in fails; if empty, it does not fail. With `late N`, the first N sessions find the target not
- * connected.
+ * How the stand-in fails; if empty, it does not fail. With `late N`, the target is not connected in the first N
+ * sessions.
  */
 type Mode = '' | 'offline' | 'denied' | 'hang' | 'no-endpoint' | 'shut' | `late ${number}`
 
@@ -12,7 +12,7 @@ type Mode = '' | 'offline' | 'denied' | 'hang' | 'no-endpoint' | 'shut' | `late 
 export interface AwsCli extends AsyncDisposable {
   readonly folder: string
   mode(mode: Mode): Promise<void>
-  /** The arguments of all calls so far. */
+  /** Resolves to the arguments of all calls so far. */
   calls(): Promise<readonly (readonly string[])[]>
   forgetCalls(): Promise<void>
   /** Installs or removes one of the programs. */

@@ -7,7 +7,10 @@ import { type Tree, childOf, itemsOf, textOf } from '../http/xml.ts'
 
 /** An admitted launch. */
 export interface Admission {
-  /** The call's parameters, completed with what AWS adds: the subnet, and the size and deletion of the root disk. */
+  /**
+   * The call's parameters, completed with what AWS adds: the subnet, the root disk's size, and whether the disk is
+   * deleted.
+   */
   readonly parameters: Parameters
   readonly zone: string
   readonly type: string

@@ -13,7 +13,7 @@ const refusals = {
     new Ec2Error('InvalidAllocationID.NotFound', `The allocation ID '${id}' does not exist`),
 }
 
-/** Parameters that contain ids of resources. */
+/** Parameters that contain resource IDs. */
 const naming =
   /^(?:InstanceId|GroupId|GroupName|SecurityGroupId|KeyName|KeyPairId|AllocationId|ResourceId)(?:\.\d+)?$|\.SecurityGroupId\.\d+$/
 

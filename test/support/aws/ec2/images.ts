@@ -6,7 +6,7 @@ export interface Image {
   readonly architecture: 'x86_64' | 'arm64'
   readonly created: string
   readonly rootDevice: string
-  /** In GiB. */
+  /** Size of the root disk, in GiB. */
   readonly rootSize: number
   /** The account that cloud-init creates if user-data sets no users. */
   readonly user: string

@@ -47,7 +47,7 @@ export class Instance {
   terminatedAt: number | undefined
   /** The groups of its network interface, which can change. */
   groups: readonly string[]
-  /** An elastic address, instead of a temporary one. */
+  /** The elastic address, if the instance has one instead of a temporary address. */
   elastic: string | undefined
   #address: string | undefined
   #showsAddress = false

@@ -8,7 +8,7 @@ import { filtersOf, listParameter, withFilters } from '../http/query.ts'
 import { showInstance, showState } from './show-instance.ts'
 import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
-/** Filters that moto does not support, or applies to a future state. */
+/** Filters that moto does not support, or that it applies to a future state. */
 const ownFilters: Readonly<Record<string, (instance: Instance) => string | undefined>> = {
   'client-token': ({ plan }) => plan.token,
   'instance-state-name': ({ state }) => state,
@@ -33,8 +33,8 @@ function splitFilters({ parameters }: Ec2Call) {
 }
 
 /**
- * Updates the instances in a reservation to their current state, and removes hidden and filtered
- * ones. Returns whether any are left.
+ * Updates the instances in a reservation to their current state, and removes those that are hidden or filtered out.
+ * Returns whether any are left.
  */
 function showList(
   { instances, hidden }: Account,
@@ -279,10 +279,10 @@ const changeInstances: Handler = async (account, call) => {
   return { instancesSet: listOf(list) }
 }
 
-/** Groups that an interface can have (VPC user guide, "Amazon VPC quotas"). */
+/** Maximum number of groups that an interface can have (VPC user guide, "Amazon VPC quotas"). */
 const maxGroups = 5
 
-/** Checks new groups of an instance. moto ignores groups that do not exist, and has no maximum. */
+/** Checks new groups of an instance. moto ignores groups that do not exist, and does not limit their number. */
 async function checkNewGroups(
   { moto }: Account,
   region: string,

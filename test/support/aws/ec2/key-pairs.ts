@@ -83,7 +83,7 @@ const describeKeyPairs: Handler = async (account, call) => {
   return { keySet: listOf(meant) }
 }
 
-/** Deletes a key pair by name or id. A missing key pair is not an error. */
+/** Deletes a key pair by name or ID. A missing key pair is not an error. */
 const deleteKeyPair: Handler = async (account, { region, parameters }) => {
   if (parameters['DryRun'] === 'true') throw new Ec2Error('DryRunOperation')
   const { KeyName: name, KeyPairId: id } = parameters

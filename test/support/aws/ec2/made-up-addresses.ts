@@ -24,8 +24,7 @@ function remove(tree: Tree, known: ReadonlySet<string>): void {
 }
 
 /**
- * Removes every address that moto generated, because it might be a real one. Ranges of networks
- * (`172.31.0.0/16`) are kept.
+ * Removes every address that moto generated, because it might be a real one. Network ranges (`172.31.0.0/16`) are kept.
  */
 export const removeMadeUpAddresses = (account: Account, tree: Tree): void =>
   remove(tree, addressesOf(account))

@@ -31,7 +31,7 @@ const deleteSecurityGroup: Handler = async (account, { region, parameters }) => 
   return account.moto.ec2(region, parameters)
 }
 
-/** EC2 clears the bits after the length of a range (API reference, IpRange.CidrIp). */
+/** EC2 clears the host bits of a range (API reference, IpRange.CidrIp). */
 function canonicalCidr(cidr: string): string {
   const [address = '', length = '32'] = cidr.split('/')
   if (address.includes(':')) return cidr.toLowerCase()

@@ -7,7 +7,7 @@ interface Lags {
   readonly pending: number
   /** Time from `running` to the public address. */
   readonly address: number
-  /** Minimum time from StopInstances to `stopped`, in which the host shuts down. */
+  /** Minimum time from StopInstances to `stopped`, during which the host shuts down. */
   readonly stopping: number
   /** Time from TerminateInstances to `terminated`. */
   readonly shuttingDown: number
@@ -66,17 +66,17 @@ export interface Settings {
   /** The error code for a request whose date is wrong by more than five minutes. */
   readonly clockRefusal: string
   /**
-   * The current code of the MFA device of every role. A role that is assumed with another code, or
-   * none, is rejected.
+   * The current code of the MFA device of every role. A call that assumes a role with another code, or without a code,
+   * is rejected.
    */
   readonly mfaCode: string | undefined
   /** The maximum number of calls per second; further calls fail with RequestLimitExceeded. */
   readonly callsPerSecond: number
-  /** How many of the next calls of these actions (`all`: of any action) fail with RequestLimitExceeded. */
+  /** How many of the next calls of these actions (or of any action, with `all`) fail with RequestLimitExceeded. */
   readonly throttled: { readonly times: number; readonly actions: readonly string[] | 'all' }
 }
 
-/** Changes of settings; lags change individually. */
+/** Changes to settings; each lag can be changed separately. */
 export type SettingChanges = Partial<Omit<Settings, 'lags'>> & { readonly lags?: Partial<Lags> }
 
 const defaults: Settings = {
@@ -129,10 +129,7 @@ export function checkDate(date: string | undefined, { clockAhead, clockRefusal }
   if (Math.abs(skew) > longestSkew) throw new Ec2Error(clockRefusal)
 }
 
-/**
- * Rejects a role that is assumed without the code of its device (STS API reference, AssumeRole:
- * TokenCode).
- */
+/** Rejects a call that assumes a role without the code of its MFA device (STS API reference, AssumeRole: TokenCode). */
 export function checkMfa({ Action, TokenCode }: Parameters, { mfaCode }: Settings): void {
   if (Action !== 'AssumeRole' || mfaCode === undefined || TokenCode === mfaCode) return
   throw new Ec2Error(

@@ -29,7 +29,7 @@ const named = (id: string, name: string) => (tree: Tree) => ({
   name: textOf(tree, name) ?? '',
 })
 
-/** Queries moto directly, without the front's delays. */
+/** Queries moto directly, without the delays of the server in front of it. */
 export async function readWorld(moto: Moto, region: string): Promise<World> {
   const list = async (what: string, set: string) =>
     itemsOf(await moto.ec2(region, { Action: `Describe${what}` }), set)

@@ -9,7 +9,7 @@ export interface Call {
   readonly region: string
   readonly action: string
   readonly parameters: Parameters
-  /** Whether the same call was made before: only repeated Describe calls are polling. */
+  /** Whether the same call was made before: only repeated Describe calls count as polling. */
   readonly polling: boolean
   /** Whether the call was executed, regardless of the response. */
   executed: boolean

@@ -13,17 +13,14 @@ const dependencies =
     .split(/\s+/)
     .map((name) => `python3-${name}`)
 
-/** Earlier releases have no python3-moto, or one without newer EC2 calls. */
+/** Earlier Debian releases have no python3-moto, or one without newer EC2 calls. */
 const packages = {
   release: 'trixie',
   ofRelease: ['python3-moto'],
   ofThisRelease: dependencies,
 } as const
 
-/**
- * Locates moto: Debian packages that are fetched at the first use (about 10 s, 120 MB) and kept
- * between runs.
- */
+/** Locates moto: Debian packages that are fetched on first use (about 10 s, 120 MB) and kept between runs. */
 export async function findMoto(): Promise<{ readonly server: string; readonly path: string }> {
   const folder = await cachedFolder('moto', packages, (place) => unpackPackages(place, packages))
   return {

@@ -9,9 +9,9 @@ type Mode = '' | 'no-extension' | 'login' | 'denied' | 'hang' | 'refused'
 export interface AzureCli extends AsyncDisposable {
   readonly folder: string
   mode(mode: Mode): Promise<void>
-  /** Sets whether its configuration hides all messages except errors (`only_show_errors`). */
+  /** Sets whether the Azure CLI's configuration hides all messages except errors (`only_show_errors`). */
   showOnlyErrors(hides: boolean): Promise<void>
-  /** The arguments of all calls so far, and `session deleted`. */
+  /** Resolves to the arguments of all calls so far, and `session deleted` for each deleted session. */
   calls(): Promise<readonly (readonly string[])[]>
   forgetCalls(): Promise<void>
   /** Sets the address at which the Bastion reaches a virtual machine. */

@@ -4,7 +4,7 @@ import { CutExecs, EngineSession } from '../../../../src/operations/connect/engi
 
 const upgraded =
   'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nUpgrade: tcp\r\n\r\n'
-/** Response head of an engine to a client that does not request an upgrade. */
+/** Head of an engine's response to a client that does not request an upgrade. */
 const taken = 'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n'
 const inChunks =
   'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\nTransfer-Encoding: chunked\r\n\r\n'

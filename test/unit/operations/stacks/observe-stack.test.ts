@@ -19,7 +19,10 @@ const container = (service: string, more: Partial<StackContainer> = {}): StackCo
   ...more,
 })
 
-/** Resolves to the found images, and the names that the engine was asked for. The engine has the image `app:1`. */
+/**
+ * Resolves to the images that were found, and the names that the engine was asked for. The engine has the image
+ * `app:1`.
+ */
 async function find(
   containers: readonly StackContainer[],
   release: string | undefined = '20.10.24',
