@@ -34,7 +34,7 @@ beforeEach(async () => {
 afterEach(() => operator[Symbol.asyncDispose]())
 
 const nobody = async () => {
-  throw new Error('nobody was to be asked')
+  throw new Error('no prompt was expected')
 }
 
 /** The steps of a removal command, which checks all machines, and then removes them one by one. */
