@@ -25,13 +25,21 @@ function exitOnError(name: 'stdout' | 'stderr', error: NodeJS.ErrnoException): n
   process.exit(code) // oxlint-disable-line unicorn/no-process-exit -- called from events of the output
 }
 
-/** A standard stream of Node.js that is a file. */
-type FileStream = Writable & { readonly fd: number }
+/** A standard stream of Node.js. */
+type StandardStream = Writable & { readonly fd: number }
 
-const isFile = (stream: object): stream is FileStream => '_type' in stream && stream._type === 'fs'
+/** Whether an output is a file. */
+function isFile({ fd }: StandardStream): boolean {
+  try {
+    return fs().fstatSync(fd).isFile()
+  } catch {
+    return false // it is closed
+  }
+}
 
 /** Makes a stream write complete chunks. Node.js writes a chunk only once, and a nearly full disk accepts only a part. */
-function writeCompletely(stream: FileStream): void {
+function writeCompletely(stream: StandardStream): void {
+  // oxlint-disable-next-line no-underscore-dangle -- the method that a Writable implements
   stream._write = (chunk: Buffer, _encoding, done) => {
     try {
       let written = 0

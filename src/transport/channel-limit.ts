@@ -1,6 +1,6 @@
 /** Permission to open one session. */
 export interface SessionSlot {
-  /** Gives the permission back after the session has ended. */
+  /** Returns the permission after the session has ended. */
   give(): void
   /**
    * Reports that the server refused the session, and gives the permission back. If other sessions are open, they are

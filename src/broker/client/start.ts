@@ -45,7 +45,7 @@ async function acquireStartLock(lock: string): Promise<boolean> {
 
 /**
  * The environment variables that the broker gets from the command that starts it. The broker serves other terminals
- * too, so it must not get other variables, such as a provider's secrets. Each request includes the variables of its own
+ * too, so it must not get other variables, such as a provider's secrets. Each request includes the variables of its
  * login.
  */
 const inheritedVariables =

@@ -32,7 +32,7 @@ export interface KnownHost extends HostId {
 
 /**
  * Looks up an existing host at its provider. Throws kind `unsupported` if the driver cannot look up hosts by their ID,
- * and whatever the driver throws.
+ * and any error that the driver throws.
  */
 export async function describeKnownHost(
   context: Context,

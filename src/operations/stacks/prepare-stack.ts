@@ -22,7 +22,7 @@ export interface PreparedStack {
 }
 
 /**
- * Returns the digest of the model to deploy for a resolved stack. It is the same whatever directory the files have on a
+ * Returns the digest of the model to deploy for a resolved stack. It does not depend on the directory of the files on a
  * host.
  */
 export const digestOf = (resolved: ResolvedStack): string =>

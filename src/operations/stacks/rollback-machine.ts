@@ -2,13 +2,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import type { Stack } from '../../machine/stacks.ts'
 import { ignored } from '../../os/trace.ts'
 import { type LockOwner, lockStack } from './host-store/lock.ts'
-import {
-  type Release,
-  type Releases,
-  finishRelease,
-  readReleaseContent,
-  readReleases,
-} from './host-store/releases.ts'
+import { finishRelease, readReleaseContent, readReleases } from './host-store/releases.ts'
 import { releaseToRestore } from './restorable-releases.ts'
 import {
   type DeployCalls,

@@ -45,7 +45,7 @@ function commandOf({ name, files, envFiles, profiles }: Stack, folder: string): 
 /**
  * Reads the files from which Compose will resolve a stack. `location` is the path of the inventory. Throws kind
  * `failed` for a file that cannot be read, and `unsupported` for an `include` that only Compose could resolve, because
- * Compose runs on this computer, and somebody else may have written the Compose file.
+ * Compose runs on this computer, and another user may have written the Compose file.
  */
 export async function readStackFiles(
   location: string,

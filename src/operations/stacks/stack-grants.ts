@@ -22,8 +22,8 @@ const harmless = /^(?:HOME|LANG|LANGUAGE|LC_[A-Z]+|LOGNAME|PWD|SHELL|TZ|USER)$/
 
 /**
  * Finds the files, directories and variables on this computer that a stack uses and that the user must allow: files and
- * directories outside the inventory's directory, and shell variables. A Compose file may have been written by somebody
- * else, who must not be able to send a private key to a host.
+ * directories outside the inventory's directory, and shell variables. A Compose file may have been written by another
+ * user, who must not be able to send a private key to a host.
  */
 export async function findStackGrants(
   { inventory, trust }: Needed,

@@ -229,8 +229,10 @@ describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %
       void Promise.all(logs).then(() => read.abort())
       const busy: number[] = []
       const own: number[] = []
+      let answered = 0
       while (!read.signal.aborted) {
         busy.push(...(await times(3, dockerPs)))
+        if (!read.signal.aborted) answered += 3
         own.push(
           ...(await times(1, async () =>
             expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 }),
@@ -253,8 +255,8 @@ describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %
       })
       for (const { kill } of all) kill()
       expect(during.memory).toBeLessThan(before.memory + 100_000)
-      // If the broker read the logs itself, it would take seconds to respond.
-      expect(quantiles(busy).median).toBeLessThan(10 * quantiles(idle).median)
+      // If the broker read the logs itself, it would respond only after the logs.
+      expect(answered).toBeGreaterThanOrEqual(6)
     },
     1_800_000 + logMegabytes * 2_000,
   )
