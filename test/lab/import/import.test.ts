@@ -219,7 +219,7 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
     expect(listed['role_web']).toEqual({ hosts: ['web-1'] })
     expect(listed['driver_ssh']).toEqual({ hosts: ['web-1'] })
     const one = await ask('ansible-inventory', '-i', script, '--host', 'web-1')
-    expect(JSON.parse(one.stdout)).toMatchObject({ fleet_address: address, ansible_user: user })
+    expect(JSON.parse(one.stdout)).toMatchObject({ fleet_address: address, ansible_user: login })
     const raw = await ask('ansible', '-i', script, 'role_web', '-m', 'raw', '-a', 'echo reached')
     expect(raw.stdout).toContain('reached')
 
