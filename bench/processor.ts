@@ -34,7 +34,7 @@ function openAccount(): Account {
 
 let account: Account | undefined
 
-/** Starts to count the processor time of a process and all processes that it starts. */
+/** Starts measuring the processor time used by a process and all its descendants. */
 export function countProcess(pid: number): void {
   account ??= openAccount()
   try {

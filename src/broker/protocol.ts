@@ -94,7 +94,7 @@ export interface TtyInfo {
   readonly rows?: number
 }
 
-/** A fleet command line to run in the broker, which already has open connections and has loaded all code. */
+/** A fleet command line to run in the broker, which already has its connections open and its code loaded. */
 export interface HostedCommand {
   readonly argv: readonly string[]
   readonly cwd: string

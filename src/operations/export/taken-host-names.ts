@@ -77,8 +77,8 @@ async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean>
 }
 
 /**
- * The machines whose names already refer to other hosts for the user's ssh, with the reasons. If these names were
- * exported, an inventory could redirect `ssh` or `git` to another host.
+ * Finds the machines whose names the user's ssh already resolves to other hosts, each with the reason for the conflict.
+ * If these names were exported, an inventory could redirect `ssh` or `git` to another host.
  */
 export async function findTakenNames(
   context: Context,

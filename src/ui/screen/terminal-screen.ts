@@ -66,7 +66,7 @@ export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): Te
   const { stdin, stdout } = io
   const decoder = new StringDecoder()
   let before: Canvas | undefined
-  let users = 0 // the number of programs and questions that are using the terminal
+  let users = 0 // the number of programs and prompts that are using the terminal
   let isSuspended = false
   let rest = ''
   let escapeTimer: NodeJS.Timeout | undefined

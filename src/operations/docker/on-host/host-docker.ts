@@ -287,7 +287,7 @@ function takeOutput(
     return code === 0 ? stdout : undefined
   }
   const takeEarly = async (): Promise<boolean> => {
-    // The host may have no free session while docker is running.
+    // While the docker command runs, the host may not allow another SSH session.
     const content = await read(awaitContent, signal).catch(
       ignored('docker', 'read an output file from docker'),
     )

@@ -9,9 +9,9 @@ import type { Answer } from '../moto/moto.ts'
 import type { Parameters } from './query.ts'
 
 /**
- * Called `before` a call is executed, and `after` its execution but before the response. The result `drop` closes the
- * connection; in the phase `before`, it also prevents the execution. A test that kills the client `before` a call must
- * also return `drop`, because a call that has arrived is executed.
+ * Called `before` each call is executed, and again `after` it is executed but before the response is sent. Returning
+ * `drop` closes the connection; in the `before` phase, the call is not executed either. A test that kills the client in
+ * the `before` phase must also return `drop`, because a call that has arrived is executed even if its client is gone.
  */
 export type CallHook = (phase: 'before' | 'after', call: Call) => Hooked | Promise<Hooked>
 type Hooked = 'drop' | undefined | void
