@@ -24,18 +24,29 @@ export function commandIn(argv: readonly string[]): string | undefined {
   return word
 }
 
-/** Whether a command line has the option `--json`: words after `--` are for another program. */
-export const asksForJson = (argv: readonly string[]): boolean =>
-  argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length).includes('--json')
+/** Common options whose value is the next word. */
+const hasValue = /^(?:-m|--(?:machine|on|inventory|parallel|timeout|max-fail|format))$/
+
+/** Returns the position of the command, after all options that may precede it. */
+function commandAt(argv: readonly string[]): number {
+  return argv.findIndex((word, at) => !word.startsWith('-') && !hasValue.test(argv[at - 1] ?? ''))
+}
 
 /** The most frequent of the commands that exit with docker's code. */
 const exitsWithDockerCode: ReadonlySet<string | undefined> = new Set(
   'run exec build pull push docker compose'.split(' '),
 )
 
-/** Returns the exit code for a failure of fleet before it knows the command, or after the command has ended. */
+/** Returns the exit code for a failure of fleet before it has loaded the command, or when its output cannot be written. */
 export function failureCodeFor(argv: readonly string[]): number {
-  const command = commandIn(argv)
+  const command = argv[commandAt(argv)]
   if (command === 'ssh') return sshFailure
   return exitsWithDockerCode.has(command) ? dockerFailure : exitCodes.failed
+}
+
+/** Whether a command line has the option `--json`: some words may be for a program that the command runs. */
+export function asksForJson(argv: readonly string[]): boolean {
+  const runsProgram = failureCodeFor(argv) !== exitCodes.failed
+  const end = runsProgram ? commandAt(argv) : argv.indexOf('--')
+  return argv.slice(0, end === -1 ? argv.length : end).includes('--json')
 }

@@ -9,12 +9,12 @@ const reasonIn = ({ message }: Error): string => /^\w+: (.*), \w+$/.exec(message
 const fs = () => process.getBuiltinModule('node:fs')
 
 /**
- * Exits because an output failed: with code 0 if its reader is gone, as in `fleet ps | head`; otherwise with an error,
- * because output was lost.
+ * Exits because an output failed: with code 0 if the reader of standard output is gone, as in `fleet ps | head`; otherwise
+ * with an error, because output was lost.
  */
 function exitOnError(name: 'stdout' | 'stderr', error: NodeJS.ErrnoException): never {
-  const isUnread = error.code === 'EPIPE'
-  if (!isUnread && name === 'stdout') {
+  const isUnread = error.code === 'EPIPE' && name === 'stdout'
+  if (name === 'stdout' && !isUnread) {
     try {
       fs().writeSync(2, `fleet: cannot write to standard output: ${reasonIn(error)}\n`)
     } catch {

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import { asksForJson, commandIn, failureCodeFor } from './argv.ts'
 import { askBroker } from './ask-broker.ts'
+import { exitOnWriteErrors } from './output-errors.ts'
 import type * as Broker from './run-broker.ts'
 import type * as Process from './process.ts'
 import { newTraceId } from '../os/trace.ts'
@@ -40,8 +41,8 @@ function hasWorkingDirectory(argv: readonly string[]): boolean {
     const hint = 'change to an existing directory'
     const json = { error: { kind: 'failed', message, hint } }
     const text = asksForJson(argv) ? JSON.stringify(json) : `fleet: ${message}\n  ${hint}`
-    process.stderr.write(`${text}\n`)
     process.exitCode = failureCodeFor(argv)
+    exitOnWriteErrors('stderr').write(`${text}\n`)
     return false
   }
 }

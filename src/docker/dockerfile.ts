@@ -6,7 +6,7 @@ function directivesOf(dockerfile: string): ReadonlyMap<string, string> {
   const directives = new Map<string, string>()
   for (const line of dockerfile.split(/\r?\n/)) {
     const [, name, value] = /^#\s*(\w+)\s*=\s*(\S+)/.exec(line) ?? []
-    if (name === undefined || value === undefined) break
+    if (name === undefined || value === undefined || !/^(?:syntax|escape|check)$/i.test(name)) break
     directives.set(name.toLowerCase(), value)
   }
   return directives
@@ -24,17 +24,34 @@ const instructionsOf = (dockerfile: string, escape: '\\' | '`'): string[] =>
     .replaceAll(escape === '`' ? /`[ \t]*\n/g : /\\[ \t]*\n/g, ' ')
     .split('\n')
 
-/** Expands `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+alternative}`, whose words may have variables too. */
-const expandVariables = (text: string, valueOf: (name: string) => string | undefined): string =>
-  text.replaceAll(
-    /\$(?:(\w+)|\{(\w+)(?::?([-+])((?:\$\{[^{}]*\}|[^{}])*))?\})/g,
-    (_match, bare?: string, braced?: string, operator?: string, word = '') => {
-      const value = valueOf(bare ?? braced ?? '') ?? ''
-      const usesWord = operator === '+' ? value !== '' : value === ''
-      if (usesWord) return expandVariables(word, valueOf)
-      return operator === '+' ? '' : value
-    },
-  )
+/** Matches a variable whose word, if it has one, has no braces: in nested variables, the innermost one. */
+const variable = /\$(?:(\w+)|\{(\w+)(?::?([-+?])([^{}]*))?\})/
+
+/**
+ * Expands `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+alternative}` and `${NAME:?message}`, whose words may contain
+ * variables.
+ */
+function expandVariables(text: string, valueOf: (name: string) => string | undefined): string {
+  let [expanded, rest] = ['', text]
+  const most = text.split('$').length // so that values which contain variables cannot be expanded forever
+  for (let count = 0; count < most; count += 1) {
+    const found = variable.exec(rest)
+    if (found === null) break
+    const [all, bare, braced, operator, word = ''] = found
+    const value = valueOf(bare ?? braced ?? '') ?? ''
+    const usesWord = operator === '+' ? value !== '' : operator === '-' && value === ''
+    const shown = usesWord ? expandVariables(word, valueOf) : operator === '+' ? '' : value
+    const before = rest.slice(0, found.index)
+    const after = rest.slice(found.index + all.length)
+    // What precedes an inner variable belongs to the outer one, which is expanded next.
+    if (before.includes('${')) rest = `${before}${shown}${after}`
+    else [expanded, rest] = [`${expanded}${before}${shown}`, after]
+  }
+  return expanded + rest
+}
+
+/** Matches one argument of `ARG`: `NAME`, `NAME=value`, `NAME="a value"`. */
+const argument = /(\w+)(?:=(?:"([^"]*)"|'([^']*)'|(\S*)))?/g
 
 /**
  * Returns the images that a build needs: those named in `FROM` and `COPY --from`, and the frontend named in
@@ -57,8 +74,10 @@ export function imagesOf(dockerfile: string, args: ReadonlyMap<string, string>):
   for (const instruction of instructionsOf(text, escape)) {
     const [, name, rest = ''] = /^\s*(\w+)\s+(.*)$/.exec(instruction) ?? []
     if (name?.toUpperCase() === 'ARG' && !started) {
-      const [, key = '', value = ''] = /^(\w+)(?:=["']?(.*?)["']?)?\s*$/.exec(rest) ?? []
-      known.set(key, args.get(key) ?? expandVariables(value, (other) => known.get(other)))
+      for (const [, key = '', double, single, bare] of rest.matchAll(argument)) {
+        const value = double ?? single ?? bare ?? ''
+        known.set(key, args.get(key) ?? expandVariables(value, (other) => known.get(other)))
+      }
     } else if (name?.toUpperCase() === 'FROM') {
       started = true
       const [image = '', as, stage] = rest.split(/\s+/).filter((word) => !word.startsWith('--'))

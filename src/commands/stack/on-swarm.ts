@@ -3,11 +3,12 @@ import type { OpenSwarm } from '../../operations/services/open-swarm.ts'
 import type { RemovedStack } from '../../operations/stacks/deployed/remove-stack.ts'
 import type { StackOnMachine } from '../../operations/stacks/deployed/stack-states.ts'
 import { writeFailure } from '../../ui/failure.ts'
-import { counted, humanAge } from '../../ui/human-units.ts'
+import { counted } from '../../ui/human-units.ts'
 import { withProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import type { Invocation } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
+import { describeRelease } from './describe-release.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
@@ -114,13 +115,10 @@ export async function rollBackOnSwarm(
     await import('../../operations/swarm-stacks/rollback-swarm-stack.ts')
   const releases = await swarm.ask(({ engine }) => readSwarmReleases(engine, name, fleet.signal))
   const current = releases.find(({ isCurrent }) => isCurrent)
-  const { number, at, by } = releaseToRestore({ current: current?.number, all: releases }, to, {
-    stack: name,
-  })
-  const time = Date.parse(at)
-  const when = Number.isNaN(time) ? '' : `deployed ${humanAge(time / 1000)} `
+  const chosen = releaseToRestore({ current: current?.number, all: releases }, to, { stack: name })
+  const { number } = chosen
   const from = current === undefined ? 'no release' : `release ${current.number}`
-  const preface = `This will restore an earlier release of stack ${name}:\n  swarm ${swarm.name}: ${from} -> release ${number} (${when}by ${by})\n`
+  const preface = `This will restore an earlier release of stack ${name}:\n  swarm ${swarm.name}: ${from} -> ${describeRelease(chosen)}\n`
   await requireConsent(io, yes, 'Restore this release?', format.json ? '' : preface)
   const wait = (await (await fleet.inventory()).read()).stacks.get(name)?.wait ?? 0
   const result = await withProgress(

@@ -3,11 +3,11 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Release, Releases } from '../../operations/stacks/host-store/releases.ts'
 import type { RolledBack } from '../../operations/stacks/rollback-machine.ts'
 import { foldNames } from '../../ui/fold-names.ts'
-import { humanAge } from '../../ui/human-units.ts'
 import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, parsed, required } from '../command.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { describeRelease } from './describe-release.ts'
 import { rollBackOnSwarm, swarmOfStack } from './on-swarm.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { parseCount } from '../options/numbers.ts'
@@ -17,16 +17,6 @@ interface Step {
   readonly machine: Machine
   readonly from: Release | undefined
   readonly to: Release
-}
-
-const describeRelease = ({ number, at, by, commit }: Release): string => {
-  const time = Date.parse(at)
-  const facts = [
-    ...(Number.isNaN(time) ? [] : [`deployed ${humanAge(time / 1000)}`]),
-    ...(by === '' ? [] : [`by ${by}`]),
-    ...(commit === undefined ? [] : [`commit ${commit.slice(0, 12)}`]),
-  ]
-  return `release ${number}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`
 }
 
 /** Formats the steps. Machines that change between the same releases share a line. */

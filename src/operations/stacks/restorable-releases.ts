@@ -12,13 +12,13 @@ interface Releases<Kind extends NumberedRelease> {
   readonly all: readonly Kind[]
 }
 
-/** The number of ready releases that are kept. */
+/** The number of ready releases that are kept, and of others, such as failed ones. */
 export const keptReleases = 5
 
 /**
- * Returns the releases that are no longer kept: all but the newest ready releases, the current release, and failed
- * releases that are newer than the oldest of the kept ones. Failed releases do not count, because a rollback cannot
- * restore them.
+ * Returns the releases that are no longer kept: all but the current release, the newest ready releases, and the newest
+ * others that are newer than the oldest of these ready ones. A rollback can restore only ready releases, so others do
+ * not displace them.
  */
 export function outdatedReleases<Kind extends NumberedRelease>({
   current,
@@ -26,12 +26,11 @@ export function outdatedReleases<Kind extends NumberedRelease>({
 }: Releases<Kind>): readonly Kind[] {
   const ready = all.filter(({ state }) => state === 'ready').slice(-keptReleases)
   const oldest = ready[0]?.number ?? 0
-  return all.filter(
-    (release) =>
-      release.number !== current &&
-      !ready.includes(release) &&
-      (release.number < oldest || release.state === 'ready'),
-  )
+  const others = all
+    .filter(({ number, state }) => state !== 'ready' && number > oldest)
+    .slice(-keptReleases)
+  const kept = new Set<Kind>([...ready, ...others])
+  return all.filter((release) => release.number !== current && !kept.has(release))
 }
 
 /**

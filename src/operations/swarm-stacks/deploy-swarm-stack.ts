@@ -198,7 +198,9 @@ async function deployLocked(
   }
   await end('ready')
   progress('remove unused configs and secrets')
-  await swarm.change(({ engine }) => removeUnused(engine, name, signal))
+  await swarm
+    .change(({ engine }) => removeUnused(engine, name, signal))
+    .catch(ignored('engine', 'remove unused configs and secrets'))
   return { machine, stack: name, state: 'deployed', release: number, changes }
 }
 

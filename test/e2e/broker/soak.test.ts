@@ -226,7 +226,7 @@ describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %
         ['-m', 'h2', 'logs', '--json', 'long'],
       ].map((words) => collectSize(program, words, { env: ana.env, cwd: ana.folder }))
       const read = new AbortController()
-      void Promise.all(logs).then(() => read.abort())
+      void Promise.allSettled(logs).then(() => read.abort())
       const busy: number[] = []
       const own: number[] = []
       let answered = 0
@@ -255,8 +255,8 @@ describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %
       })
       for (const { kill } of all) kill()
       expect(during.memory).toBeLessThan(before.memory + 100_000)
-      // If the broker read the logs itself, it would respond only after the logs.
-      expect(answered).toBeGreaterThanOrEqual(6)
+      // Other commands are answered before the logs have been read.
+      expect(answered).toBeGreaterThanOrEqual(3)
     },
     1_800_000 + logMegabytes * 2_000,
   )

@@ -55,7 +55,8 @@ test('commands in a removed directory fail with a clear error', async () => {
   }
   expect(JSON.parse(inGone('ls', '--json').stderr)).toMatchObject({ error: { kind: 'failed' } })
   expect(inGone('-m', 'web-1', 'exec', 'app', 'true')).toMatchObject({ status: 125 })
-  expect(inGone('ssh', 'web-1', '--', 'ls', '--json')).toMatchObject({ status: 255, stderr: text })
+  expect(inGone('--inventory', 'm.yaml', 'exec', 'app', 'a')).toMatchObject({ status: 125 })
+  expect(inGone('ssh', 'web-1', 'ls', '--json')).toMatchObject({ status: 255, stderr: text })
   expect(inGone('--version')).toMatchObject({ status: 0, stderr: '' })
 })
 
@@ -73,6 +74,8 @@ test.runIf(process.platform === 'linux')('output that cannot be written is an er
     })
   }
   expect(toFullDisk('use', 'nowhere')).toMatchObject({ status: 3 })
+  expect(toFullDisk('ssh', '--help')).toMatchObject({ status: 255 })
+  expect(toFullDisk('--inventory', 'machines.yaml', 'logs', '--help')).toMatchObject({ status: 1 })
 })
 
 test.runIf(process.platform === 'linux')('output that is truncated is an error', () => {

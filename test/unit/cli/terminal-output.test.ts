@@ -191,8 +191,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
     [
       'cli/ask-broker.ts', // forwards the output of the command in the broker
       'cli/run-broker.ts', // the broker's log
-      'cli/output-errors.ts', // opens the streams
-      'cli/start.ts', // writes a constant message
+      'cli/output-errors.ts', // opens the streams, and writes an error
       'transport/openssh/questions.ts', // a program for ssh, which reads the answer
       'transport/openssh/relay.ts', // a program for ssh, which reads the connection
     ],
@@ -246,7 +245,6 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'transport/openssh/relay.ts', // a program for ssh
       'cli/run-broker.ts', // the broker's log
       'cli/ask-broker.ts', // trace lines, without control characters
-      'cli/start.ts', // writes a constant message
       'cli/program.ts', // an Output, for help
       'ui/progress/events.ts', // an Output
       'ui/progress/lines.ts', // an Output

@@ -31,7 +31,9 @@ test('fleet init names the command to run once the directory is in a git reposit
 
 test('fleet init in a git repository names no further command for git', async () => {
   execFileSync('git', ['init', '-q', folder])
-  expect(await init()).not.toContain('fleet merge')
+  const messages = await init()
+  expect(messages).toContain('machines.yaml')
+  expect(messages).not.toContain('fleet merge')
 })
 
 test.each([[], ['--json']])(

@@ -48,6 +48,19 @@ describe('the releases that are no longer kept', () => {
     expect(outdatedReleases({ current: 7, all: many })).toEqual([])
   })
 
+  test('include failed ones that are older than the kept ready ones, or too many', () => {
+    const numbered = (states: readonly ('ready' | 'failed')[]) =>
+      states.map((state, index) => ({ number: index + 1, state }))
+    const outdated = (states: readonly ('ready' | 'failed')[], current: number) =>
+      outdatedReleases({ current, all: numbered(states) }).map(({ number }) => number)
+    const ready = Array.from({ length: keptReleases + 1 }, () => 'ready' as const)
+    expect(outdated(['failed', ...ready], 7)).toEqual([1, 2])
+    const failed = Array.from({ length: 20 }, () => 'failed' as const)
+    expect(outdated(['ready', ...failed], 1)).toEqual(
+      Array.from({ length: 20 - keptReleases }, (_, index) => index + 2),
+    )
+  })
+
   test('do not include the newest ready ones and the current one', () => {
     fc.assert(
       fc.property(
