@@ -41,6 +41,9 @@ describe('the release that a rollback restores', () => {
   })
 })
 
+const numbered = (states: readonly ('ready' | 'failed')[]) =>
+  states.map((state, index) => ({ number: index + 1, state }))
+
 describe('the releases that are no longer kept', () => {
   test('do not include the last ready one, however many deployments failed after it', () => {
     const states = ['ready', 'failed', 'failed', 'failed', 'failed', 'failed', 'ready'] as const
@@ -49,8 +52,6 @@ describe('the releases that are no longer kept', () => {
   })
 
   test('include failed ones that are older than the kept ready ones, or too many', () => {
-    const numbered = (states: readonly ('ready' | 'failed')[]) =>
-      states.map((state, index) => ({ number: index + 1, state }))
     const outdated = (states: readonly ('ready' | 'failed')[], current: number) =>
       outdatedReleases({ current, all: numbered(states) }).map(({ number }) => number)
     const ready = Array.from({ length: keptReleases + 1 }, () => 'ready' as const)
