@@ -44,6 +44,9 @@ describe('the release that a rollback restores', () => {
 const numbered = (states: readonly ('ready' | 'failed')[]) =>
   states.map((state, index) => ({ number: index + 1, state }))
 
+const outdated = (states: readonly ('ready' | 'failed')[], current: number) =>
+  outdatedReleases({ current, all: numbered(states) }).map(({ number }) => number)
+
 describe('the releases that are no longer kept', () => {
   test('do not include the last ready one, however many deployments failed after it', () => {
     const states = ['ready', 'failed', 'failed', 'failed', 'failed', 'failed', 'ready'] as const
@@ -52,8 +55,6 @@ describe('the releases that are no longer kept', () => {
   })
 
   test('include failed ones that are older than the kept ready ones, or too many', () => {
-    const outdated = (states: readonly ('ready' | 'failed')[], current: number) =>
-      outdatedReleases({ current, all: numbered(states) }).map(({ number }) => number)
     const ready = Array.from({ length: keptReleases + 1 }, () => 'ready' as const)
     expect(outdated(['failed', ...ready], 7)).toEqual([1, 2])
     const failed = Array.from({ length: 20 }, () => 'failed' as const)
