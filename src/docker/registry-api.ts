@@ -334,7 +334,7 @@ export async function listRepositories(name: string, access: RegistryAccess): Pr
 }
 
 /**
- * Lists the tags of a repository. Throws as {@link listRepositories} does, and kind `failed` if there is no such
+ * Lists the tags of a repository. Throws like {@link listRepositories}, and also kind `failed` if there is no such
  * repository.
  */
 export async function listTags(

@@ -36,7 +36,7 @@ class Cursor {
   start = 0
   /** Indentation of the line; after the last line, less than any line's indentation. */
   indent = -1
-  /** The line without indentation and trailing spaces. */
+  /** The line without its indentation or trailing spaces. */
   body = ''
   readonly #text: string
   #next = 0

@@ -71,7 +71,7 @@ export interface AzureStandIn extends AsyncDisposable {
   /** Resolves when no operation is running. */
   idle(): Promise<void>
   onCall: OnCall | undefined
-  /** Returns the error with which the allocation of the virtual machine `name` fails, if any. */
+  /** Returns the error that allocating the virtual machine `name` fails with, if any. */
   allocation: (name: string) => Refusal | undefined
   retryAfter: string | undefined
   /** The resource groups that the login has its role on (default: the whole subscription). */
