@@ -1,9 +1,6 @@
 import type { Writable } from 'node:stream'
-import { exitCodes } from '../errors.ts'
+import { exitCodes, fileProblemOf } from '../errors.ts'
 import { failureCodeFor, typedWords } from './argv.ts'
-
-/** Returns the reason in the message of a system error, such as `ENOSPC: no space left on device, write`. */
-const reasonIn = ({ message }: Error): string => /^\w+: (.*), \w+$/.exec(message)?.[1] ?? message
 
 /** Returns `node:fs` without `require`: `fleet --version` loads no module. */
 const fs = () => process.getBuiltinModule('node:fs')
@@ -16,7 +13,7 @@ function exitOnError(name: 'stdout' | 'stderr', error: NodeJS.ErrnoException): n
   const isUnread = error.code === 'EPIPE' && name === 'stdout'
   if (name === 'stdout' && !isUnread) {
     try {
-      fs().writeSync(2, `fleet: cannot write to standard output: ${reasonIn(error)}\n`)
+      fs().writeSync(2, `fleet: cannot write to standard output: ${fileProblemOf(error)}\n`)
     } catch {
       // Standard error cannot be written to either.
     }

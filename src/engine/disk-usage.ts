@@ -121,4 +121,4 @@ function buildCacheRow(records: DiskUsage['BuildCache']): DiskUsageRow {
 
 /** Adds up sizes. Unknown sizes count as 0. */
 const total = <T>(objects: readonly T[], size: (object: T) => number | undefined): number =>
-  objects.reduce((sum, thing) => sum + Math.max(size(thing) ?? 0, 0), 0)
+  objects.reduce((sum, object) => sum + Math.max(size(object) ?? 0, 0), 0)

@@ -61,12 +61,12 @@ export function checkHostName(machine: string, field: string, value: string): st
 
 /** Checks a user name, using the same rule as ssh's command line. Throws kind `inventory` if it is not valid. */
 export function checkUser(machine: string, value: string): string {
-  const flaw =
+  const problem =
     generalProblem(value) ??
     (shellCharacters.test(value) || /\s-|\\$/.test(value)
       ? 'ssh does not accept this user name'
       : undefined)
-  if (flaw !== undefined) throw unwritableError(machine, 'user', value, flaw)
+  if (problem !== undefined) throw unwritableError(machine, 'user', value, problem)
   return value
 }
 
@@ -76,12 +76,12 @@ export function checkUser(machine: string, value: string): string {
  * escape.
  */
 function quoted(machine: string | undefined, field: string, value: string): string {
-  const flaw =
+  const problem =
     generalProblem(value) ??
     (value.includes('"') || /\\(?:[\\']|$)/.test(value)
       ? 'ssh_config cannot represent these quotes or backslashes'
       : undefined)
-  if (flaw !== undefined) throw unwritableError(machine, field, value, flaw)
+  if (problem !== undefined) throw unwritableError(machine, field, value, problem)
   return /^[\w./:@%+~-]+$/.test(value) ? value : `"${value}"`
 }
 

@@ -140,9 +140,9 @@ export const logs = defineCommand({
   ],
   async run(invocation) {
     const { fleet, io, args, options, format } = invocation
-    const sought = await containersFor(invocation)
-    if (typeof sought === 'number') return sought
-    const { names, targets } = sought
+    const chosen = await containersFor(invocation)
+    if (typeof chosen === 'number') return chosen
+    const { names, targets } = chosen
     const swarm = await swarmIn({ fleet, targets }, names)
     if (swarm !== undefined) {
       fleet.hosted?.fallBack() // may need connections to managers and machines

@@ -46,11 +46,11 @@ export async function confirmOnEngines(
   const changes = items.map((item) => `remove ${item}`)
   const events = names.map((machine) => JSON.stringify({ event: 'plan', machine, changes }))
   if (format.json) io.stderr.write(`${events.join('\n')}\n`)
-  const preface = format.json
+  const introduction = format.json
     ? ''
     : `The following will be removed from ${foldNames(names)}:\n${items.map((item) => `  ${item}\n`).join('')}`
   const where = names.length === 1 ? 'this machine' : `these ${names.length} machines`
-  await requireConsent(io, yes, `Remove all of this from ${where}?`, preface)
+  await requireConsent(io, yes, `Remove all of this from ${where}?`, introduction)
   if (!volumes) return
   for (const machine of machines) if (machine.protected) await confirmProtected(io, machine)
 }

@@ -111,8 +111,8 @@ export const deploy = defineCommand({
       return issueCode
     }
     if (format.json) io.stderr.write(`${JSON.stringify({ event: 'plan', deployments, issues })}\n`)
-    const preface = format.json ? '' : describe(context, plan, 'stderr')
-    await requireConsent(io, options.yes, 'Make these changes?', preface)
+    const introduction = format.json ? '' : describe(context, plan, 'stderr')
+    await requireConsent(io, options.yes, 'Make these changes?', introduction)
     const inventory = await store.read()
     if (digestInventory(inventory) !== digestInventory(before)) {
       throw new UserError('usage', 'the inventory has changed since the plan was made', {

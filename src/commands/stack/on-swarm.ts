@@ -118,8 +118,8 @@ export async function rollBackOnSwarm(
   const chosen = releaseToRestore({ current: current?.number, all: releases }, to, { stack: name })
   const { number } = chosen
   const from = current === undefined ? 'no release' : `release ${current.number}`
-  const preface = `This will restore an earlier release of stack ${name}:\n  swarm ${swarm.name}: ${from} -> ${describeRelease(chosen)}\n`
-  await requireConsent(io, yes, 'Restore this release?', format.json ? '' : preface)
+  const introduction = `This will restore an earlier release of stack ${name}:\n  swarm ${swarm.name}: ${from} -> ${describeRelease(chosen)}\n`
+  await requireConsent(io, yes, 'Restore this release?', format.json ? '' : introduction)
   const wait = (await (await fleet.inventory()).read()).stacks.get(name)?.wait ?? 0
   const result = await withProgress(
     ...([io, format, name] as const),

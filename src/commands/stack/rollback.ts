@@ -108,8 +108,8 @@ export const stackRollback = defineCommand({
       writeFailure(io, new UserError('failed', 'nothing was changed'), format.json)
       return planCode
     }
-    const preface = format.json ? '' : describeSteps(name, steps)
-    await requireConsent(io, options.yes, 'Restore these releases?', preface)
+    const introduction = format.json ? '' : describeSteps(name, steps)
+    await requireConsent(io, options.yes, 'Restore these releases?', introduction)
     const { stackOf, batchSize } = await import('../../machine/stacks.ts')
     const { currentOwner } = await import('../../operations/stacks/host-store/lock-owner.ts')
     const { findStackCompose } = await import('../../operations/stacks/runners/stack-compose.ts')

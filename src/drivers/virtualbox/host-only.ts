@@ -74,10 +74,10 @@ export async function hostOnlyAdapter(
 }
 
 /** Returns the MAC address of a machine's network card, without colons. */
-export const macAddressOf = (token: string, card: number): string => {
+export const macAddressOf = (token: string, adapter: number): string => {
   const digits = token.replaceAll('-', '').slice(0, 5)
   // VirtualBox's prefix (OUI 08:00:27).
-  return `080027${digits}${card}`
+  return `080027${digits}${adapter}`
 }
 
 /** Formats `080027ABCDEF` as `08:00:27:ab:cd:ef`. */

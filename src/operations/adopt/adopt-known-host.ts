@@ -40,7 +40,7 @@ export async function describeKnownHost(
   progress: Progress,
 ): Promise<ExistingHost> {
   const { defaults } = await (await context.inventory()).read()
-  const written = checkGivenOptions(await context.driver(driver), options, defaults[driver])
+  const given = checkGivenOptions(await context.driver(driver), options, defaults[driver])
   const loaded = await context.loadDriver(driver)
   if (loaded.describeExisting === undefined) {
     throw new UserError('unsupported', `the ${driver} driver cannot adopt a host by its ID`, {
@@ -48,7 +48,7 @@ export async function describeKnownHost(
     })
   }
   progress(`look up ${id} with the ${driver} driver`)
-  return loaded.describeExisting(id, written, { signal: context.signal, progress })
+  return loaded.describeExisting(id, given, { signal: context.signal, progress })
 }
 
 /**
@@ -63,10 +63,12 @@ export async function adoptDescribedHost(
 ): Promise<CreatedMachine> {
   const { name, driver } = known
   const inventory = await (await context.inventory()).read()
-  const said = machineWith(inventory, name, newEntry(known, inventory))
-  const observed = Object.entries(seen).filter(([key]) => !Object.hasOwn(said.options ?? {}, key))
+  const written = machineWith(inventory, name, newEntry(known, inventory))
+  const observed = Object.entries(seen).filter(
+    ([key]) => !Object.hasOwn(written.options ?? {}, key),
+  )
   const options = { ...known.options, ...Object.fromEntries(observed) }
-  const machine = { ...said, options: { ...said.options, ...options } }
+  const machine = { ...written, options: { ...written.options, ...options } }
   checkOptions(await context.driver(driver), machine.options, inventory.defaults[driver])
   const calls = { progress, approve: async () => false }
   return adoptHost(context, machine, facts, { ...known, options }, calls)

@@ -45,12 +45,12 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
   if (phase === 'ready') throw nameTaken(name)
   if (phase === 'removing') throw beingRemoved(name)
   checkExtends(inventory, name, entry?.extends)
-  const said = entry && machineWith(inventory, name, entry)
+  const written = entry && machineWith(inventory, name, entry)
   const options = { ...entry?.options, ...request.options }
   const labels = { ...entry?.labels, ...request.labels }
   const drafted: MachineEntry = {
     ...entry,
-    ...(!said?.driver && request.driver !== undefined && { driver: request.driver }),
+    ...(!written?.driver && request.driver !== undefined && { driver: request.driver }),
     ...(Object.keys(labels).length > 0 && { labels }),
     ...(Object.keys(options).length > 0 && { options }),
     ...(request.via !== undefined && { via: request.via }),
@@ -86,7 +86,7 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
       hint: `omit --driver: fleet create ${name}`,
     })
   }
-  if (phase === 'creating') checkSame(name, machine, said)
+  if (phase === 'creating') checkSame(name, machine, written)
   return drafted
 }
 

@@ -137,8 +137,8 @@ const operatorClauses = ({ operators }: InventoryChanges): string[] =>
   [...operators]
     .filter(([, { before, after }]) => !isDeepStrictEqual(before, after))
     .map(([name, { before, after }]) => {
-      const phrase = before === undefined ? 'Add' : after === undefined ? 'Remove' : 'Change'
-      return `${phrase} operator ${name}`
+      const verb = before === undefined ? 'Add' : after === undefined ? 'Remove' : 'Change'
+      return `${verb} operator ${name}`
     })
 
 const swarmClauses = ({ swarms }: InventoryChanges): string[] =>

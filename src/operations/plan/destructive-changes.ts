@@ -37,8 +37,8 @@ const removesHost = ({ destructive, action }: Change): boolean =>
  */
 export function destructiveIn({ changes }: ChangePlan): readonly Change[] {
   const all = changes.filter(({ destructive = false }) => destructive)
-  const going = new Set(all.filter(removesHost).map(({ machine }) => machine))
-  return all.filter((change) => removesHost(change) || !going.has(change.machine))
+  const removed = new Set(all.filter(removesHost).map(({ machine }) => machine))
+  return all.filter((change) => removesHost(change) || !removed.has(change.machine))
 }
 
 /**

@@ -121,7 +121,7 @@ async function unpause(engine: Engine, stack: string, signal: AbortSignal): Prom
 }
 
 /** Returns the reason a container is considered failed after a deployment; undefined if it has not failed. */
-function troubleOf(
+function problemOf(
   { name, state, exitCode = 0, health }: StackContainer,
   { wait }: Pick<Stack, 'wait'>,
 ): string | undefined {
@@ -149,7 +149,7 @@ export async function runUp(
   const containers = await listStackContainers(engine, model.name, signal)
   const [why] = containers
     .filter(({ service }) => Object.hasOwn(model.services, service))
-    .flatMap((container) => troubleOf(container, stack) ?? [])
+    .flatMap((container) => problemOf(container, stack) ?? [])
   if (why !== undefined) return why
   await finishNames(engine, containers, signal).catch(ignored('docker', 'rename containers'))
   return undefined

@@ -37,8 +37,8 @@ export function startDeadline(first: number, caller: AbortSignal | undefined): C
   return {
     signal: caller ? AbortSignal.any([caller, stopper.signal]) : stopper.signal,
     stop,
-    restart(anew) {
-      ms = anew
+    restart(newMs) {
+      ms = newMs
       clearTimeout(clock)
       clock = startClock()
     },

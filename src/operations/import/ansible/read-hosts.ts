@@ -123,21 +123,21 @@ export async function readAnsibleInventory(
       return { title, reason: `Ansible connects to this host over ${connection}, not SSH` }
     }
     const texts = variables.arguments.map((name) => textAt(vars, name) ?? '')
-    const said = readSshArguments(texts.join(' '))
-    if (said.unsupported !== undefined) return { title, reason: said.unsupported }
-    const file = first(variables.identityFile) ?? said.identityFile
+    const sshArguments = readSshArguments(texts.join(' '))
+    if (sshArguments.unsupported !== undefined) return { title, reason: sshArguments.unsupported }
+    const file = first(variables.identityFile) ?? sshArguments.identityFile
     const identityFile =
       file === undefined ? undefined : await findIdentityFile(file, inventory, env)
     return {
       titles: [title],
       host: {
         address: first(variables.address) ?? title,
-        user: first(variables.user) ?? said.user,
-        port: portOf(first(variables.port) ?? said.port),
+        user: first(variables.user) ?? sshArguments.user,
+        port: portOf(first(variables.port) ?? sshArguments.port),
         identityFile,
         labels: labelsFor(title, members),
         followsSshConfig: true,
-        ...(said.jumps && { jumps: said.jumps }),
+        ...(sshArguments.jumps && { jumps: sshArguments.jumps }),
       },
     }
   }
